@@ -1,0 +1,43 @@
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.PHONY: help setup demo test unit lint check bench docs clean
+
+BIN := .venv/bin
+SHELL_SCRIPTS = .ci/run .ci/setup $(shell grep -rlE '^\#!/usr/bin/env bash|^\#!/bin/(ba)?sh' images hooks amifactory/sandbox 2>/dev/null)
+
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what is missing: packages, .venv, Docker
+	@.ci/setup
+
+demo: setup ## Build and verify all four images in the sandbox, and show them
+	$(BIN)/amifactory --sandbox build
+	$(BIN)/amifactory --sandbox images
+	@echo "The sandbox stays up: try 'amifactory --sandbox plan'. Take it down with: $(BIN)/amifactory sandbox down"
+
+test: setup ## Run every test
+	$(BIN)/python -m pytest
+
+unit: setup ## Run the tests that need neither Docker nor Packer
+	$(BIN)/python -m pytest tests/unit
+
+lint: setup ## Run the static gates: ruff, mypy, import-linter, shellcheck, shfmt
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	shellcheck $(SHELL_SCRIPTS)
+	shfmt -i 2 -ci -d $(SHELL_SCRIPTS)
+
+check: lint test ## Run every gate: lint and test
+
+bench: setup ## Measure speed, as ratios within one run
+	$(BIN)/python benchmarks/run.py
+
+docs: setup ## Write docs/configuration.md anew from the models
+	$(BIN)/python -m amifactory.config.reference > docs/configuration.md
+
+clean: ## Remove .venv, caches and the sandbox
+	-[ -x $(BIN)/amifactory ] && $(BIN)/amifactory sandbox down
+	rm -rf .venv .amifactory .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

@@ -1,0 +1,1 @@
+"""One module per thing AWS has; its dictionaries stop here."""

@@ -1,0 +1,86 @@
+"""The factory's S3 bucket: recipes of builds and verification reports. Tags are the truth; this is detail."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from amifactory.aws.session import aws_errors, error_code
+from amifactory.domain.model import Architecture, Fingerprint, Recipe
+from amifactory.errors import AwsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from amifactory.aws.session import AwsSession
+
+
+class StateBucket:
+    """Objects of one factory; recipes are named by the fingerprint that their content has."""
+
+    def __init__(self, session: AwsSession, bucket: str) -> None:
+        self._session = session
+        self._bucket = bucket
+
+    def put_recipe(self, recipe: Recipe) -> None:
+        """Stores what decided a build's content, so that a later plan can say what changed.
+
+        Raises:
+            AwsError: The bucket is missing or the call was refused.
+        """
+        self._put(f"recipes/{recipe.fingerprint}.json", recipe.canonical_json().encode(), "application/json")
+
+    def recipe(self, fingerprint: Fingerprint) -> Recipe | None:
+        """Returns the recipe of an earlier build; None when it is not kept (any more).
+
+        Raises:
+            AwsError: The bucket is missing or the call was refused.
+        """
+        try:
+            with aws_errors("s3"):
+                answer = self._session.s3.get_object(Bucket=self._bucket, Key=f"recipes/{fingerprint}.json")
+                fields = json.loads(answer["Body"].read())
+        except AwsError as error:
+            if error_code(error) == "NoSuchKey":
+                return None
+            raise self._explained(error) from error
+        return Recipe(**{**fields, "architecture": Architecture(fields["architecture"])})
+
+    def put_report(self, ami_id: str, file: Path) -> str:
+        """Stores one file of a verification report; returns its ``s3://`` address.
+
+        Raises:
+            AwsError: The bucket is missing or the call was refused.
+        """
+        key = f"reports/{ami_id}/{file.name}"
+        kind = "application/json" if file.suffix == ".json" else "application/xml"
+        self._put(key, file.read_bytes(), kind)
+        return f"s3://{self._bucket}/{key}"
+
+    def check(self) -> None:
+        """Raises unless the bucket exists and may be used.
+
+        Raises:
+            AwsError: It is missing, or it belongs to somebody else.
+        """
+        try:
+            with aws_errors("s3"):
+                self._session.s3.head_bucket(Bucket=self._bucket)
+        except AwsError as error:
+            raise self._explained(error) from error
+
+    def _put(self, key: str, body: bytes, content_type: str) -> None:
+        try:
+            with aws_errors("s3"):
+                self._session.s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+        except AwsError as error:
+            raise self._explained(error) from error
+
+    def _explained(self, error: AwsError) -> AwsError:
+        if error_code(error) not in {"NoSuchBucket", "404"}:
+            return error
+        region = self._session.region
+        return AwsError(
+            f'state_bucket "{self._bucket}" does not exist',
+            hint=f"Run: aws s3 mb s3://{self._bucket} --region {region}",
+        )

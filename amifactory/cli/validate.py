@@ -1,0 +1,40 @@
+"""``amifactory validate``."""
+
+from __future__ import annotations
+
+import click
+
+from amifactory.cli.app import App, pass_app
+from amifactory.cli.output import print_json
+from amifactory.errors import ConfigError, ExitCode
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_app
+def validate(app: App, as_json: bool) -> ExitCode:
+    """Check factory, images, templates and specs. Needs no AWS and no Docker.
+
+    Every problem is reported, with its file and line, not just the first.
+
+    \b
+    Examples:
+      amifactory validate
+      amifactory -C my-factory validate --json
+    """
+    from amifactory.config.templates import check_templates  # noqa: PLC0415
+
+    try:
+        configuration = app.recorded
+        problems = tuple(check_templates(configuration))
+    except ConfigError as error:
+        problems = error.problems
+    if as_json:
+        rows = [{"file": str(one.file), "line": one.line, "message": one.message} for one in problems]
+        print_json({"ok": not problems, "problems": rows})
+        return ExitCode.USAGE if problems else ExitCode.DONE
+    if problems:
+        raise ConfigError(problems)
+    names = ", ".join(configuration.images)
+    click.echo(f"{app.root / 'factory.hcl'} and {len(configuration.images)} images are valid: {names}")
+    return ExitCode.DONE

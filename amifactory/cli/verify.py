@@ -1,0 +1,64 @@
+"""``amifactory verify``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from amifactory.cli.app import App, pass_app
+from amifactory.cli.output import duration, outcome_json, print_details, print_json, print_table
+
+if TYPE_CHECKING:
+    from amifactory.errors import ExitCode
+
+HEADERS = ("IMAGE", "ARCH", "RESULT", "AMI", "TIME", "REPORT")
+
+
+@click.command()
+@click.argument("images", nargs=-1)
+@click.option("--jobs", type=click.IntRange(min=1), help="Builds worked on at once.  [default: build.jobs]")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_app
+def verify(app: App, images: tuple[str, ...], jobs: int | None, as_json: bool) -> ExitCode:
+    """Run the spec again on a fresh instance of the newest build.
+
+    Without names, of all images. The verdict tag says afterwards what this run found.
+
+    \b
+    Examples:
+      amifactory verify node
+      amifactory --sandbox verify --json
+    """
+    from amifactory.cli.interrupt import cancellation  # noqa: PLC0415
+    from amifactory.operations.outcome import exit_code  # noqa: PLC0415
+    from amifactory.operations.reverify import verify_newest  # noqa: PLC0415
+
+    with cancellation(app.say) as cancelled, app.progress() as progress:
+        outcomes = verify_newest(
+            app.workshop,
+            images,
+            run=app.run_id,
+            jobs=jobs or app.configuration.factory.build.jobs,
+            progress=progress,
+            cancelled=cancelled,
+        )
+    code = exit_code(outcomes)
+    if as_json:
+        print_json({"ok": not code, "builds": [outcome_json(outcome) for outcome in outcomes]})
+        return cancelled.exit_code or code
+    rows = [
+        (
+            outcome.target.image,
+            outcome.target.architecture.value,
+            outcome.result.value,
+            outcome.ami_id or "",
+            duration(outcome.verify_seconds),
+            str(outcome.report or ""),
+        )
+        for outcome in outcomes
+    ]
+    print_table(HEADERS, rows)
+    for outcome in outcomes:
+        print_details(outcome)
+    return cancelled.exit_code or code

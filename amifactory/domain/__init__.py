@@ -1,0 +1,1 @@
+"""Pure decisions: the image graph, fingerprints, staleness. Standard library only."""

@@ -1,0 +1,1 @@
+"""What the commands do: each gathers facts, makes a plan, applies it."""

@@ -1,0 +1,290 @@
+"""Applies a build plan: Packer for each stale image, then its spec on a fresh instance, in parallel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from amifactory.aws.machine_images import ami_name, identity_tags
+from amifactory.domain.model import Verdict
+from amifactory.domain.staleness import Action
+from amifactory.errors import AmifactoryError, ExitCode
+from amifactory.operations.outcome import Outcome, Result
+from amifactory.operations.plan import hooks_folder, shared_folder
+from amifactory.operations.schedule import run_graph
+from amifactory.operations.verify import Subject, Verification, Verifier, run_tags
+from amifactory.packer.context import PLUGINS, assemble, context_files
+from amifactory.packer.environment import packer_environment
+from amifactory.packer.machine_readable import Ui
+from amifactory.packer.plugins import install_plugins
+from amifactory.packer.run import run_packer
+from amifactory.packer.steps import Step as PackerStep
+from amifactory.packer.version import find_packer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from amifactory.domain.cancellation import Cancellation
+    from amifactory.domain.model import AmiId, Target
+    from amifactory.domain.staleness import BuildPlan, Step
+    from amifactory.operations.outcome import Progress
+    from amifactory.operations.workshop import Workshop
+    from amifactory.packer.machine_readable import Event
+    from amifactory.packer.run import PackerResult
+    from amifactory.packer.version import Packer
+
+
+def apply_builds(
+    workshop: Workshop,
+    plan: BuildPlan,
+    *,
+    run: str,
+    jobs: int,
+    progress: Progress,
+    cancelled: Cancellation,
+) -> tuple[Outcome, ...]:
+    """Does what a plan says; a failing image stops its descendants, not its siblings.
+
+    Args:
+        workshop: The factory, its account and this machine.
+        plan: From `plan_images`.
+        run: Id of this run; names its directory and tags what it starts.
+        jobs: How many images are worked on at once.
+        progress: Told of each step, from several threads.
+        cancelled: Stops Packer and the specs when requested, and starts nothing more.
+
+    Returns:
+        One outcome for each step, in the plan's order.
+
+    Raises:
+        MissingToolError: Packer is needed and is not there.
+        AwsError: The state bucket or a secret is missing.
+    """
+    progress.planned(plan)
+    steps = {step.target: step for step in plan.steps}
+    builder = _Builder(
+        verifier=Verifier(
+            workshop=workshop,
+            run=run,
+            ancestors={step.wanted.fingerprint: step.wanted.recipe for step in plan.steps}.get,
+            progress=progress,
+            cancelled=cancelled,
+        ),
+        packer=_prepare(workshop, plan),
+    )
+    outcomes = run_graph(
+        {target: step.wanted.parent for target, step in steps.items()},
+        lambda target, parent: builder.run_step(steps[target], parent),
+        jobs=jobs,
+    )
+    return tuple(outcomes[target] for target in steps)
+
+
+def _prepare(workshop: Workshop, plan: BuildPlan) -> Packer | None:
+    """Checks what can be checked before anything starts; returns Packer if it is needed."""
+    if not plan.stale:
+        return None
+    images = workshop.configuration.images
+    workshop.bucket.check()
+    workshop.secrets.check(
+        secret.id for step in plan.stale for secret in images[step.target.image].secrets
+    )
+    if any(step.action is Action.BUILD for step in plan.stale):
+        return find_packer(workshop.environment)
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Builder:
+    verifier: Verifier
+    packer: Packer | None
+
+    @property
+    def workshop(self) -> Workshop:
+        return self.verifier.workshop
+
+    @property
+    def run(self) -> str:
+        return self.verifier.run
+
+    @property
+    def progress(self) -> Progress:
+        return self.verifier.progress
+
+    @property
+    def cancelled(self) -> Cancellation:
+        return self.verifier.cancelled
+
+    def run_step(self, step: Step, parent: Outcome | None) -> Outcome:
+        """Runs one step to its end; whatever goes wrong is in the outcome."""
+        base = Outcome(
+            target=step.target,
+            result=Result.SKIPPED,
+            fingerprint=step.wanted.fingerprint,
+            region=self.workshop.session.region,
+            reasons=step.reasons,
+            parent=parent.ami_id if parent else step.wanted.source.ami_id if step.wanted.source else None,
+        )
+        if parent and not parent.usable:
+            outcome = replace(base, error=f"its parent {parent.target.image} {parent.result}")
+        elif step.action is Action.REUSE and step.build:
+            outcome = replace(base, result=Result.REUSED, ami_id=step.build.ami_id, parent=step.build.parent)
+        elif self.cancelled.level:
+            outcome = replace(base, error="interrupted", exit_code=ExitCode.INTERRUPTED)
+        else:
+            outcome = self._make(step, base)
+        self.progress.finished(outcome)
+        return outcome
+
+    def _make(self, step: Step, outcome: Outcome) -> Outcome:
+        directory = self.workshop.work / "runs" / self.run / f"{step.target.image}-{step.target.architecture}"
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+            if step.build:
+                outcome = self._adopt(step, outcome)
+            else:
+                made = self._packer(step, outcome.parent, directory)
+                outcome = replace(
+                    outcome,
+                    result=Result.BUILT,
+                    ami_id=made.ami_id,
+                    build_seconds=made.seconds,
+                    log=directory / "build.log",
+                    left_out=tuple(f"{left.tool}: {left.why}" for left in made.left_out),
+                )
+            return self._verify(step, outcome, directory)
+        except AmifactoryError as error:
+            return self._failed(outcome, error, directory)
+        except OSError as error:  # a full disk, above all
+            return self._failed(outcome, AmifactoryError(f"{error.strerror}: {error.filename}"), directory)
+
+    def _failed(self, outcome: Outcome, error: AmifactoryError, directory: Path) -> Outcome:
+        log = next(
+            (file for file in (directory / "build.log", directory / "spec.log") if file.exists()), None
+        )
+        code = ExitCode.INTERRUPTED if self.cancelled.level else error.exit_code
+        message = f"{error.message}\n{error.hint}" if error.hint else error.message
+        return replace(outcome, result=Result.FAILED, error=message, exit_code=code, log=outcome.log or log)
+
+    def _adopt(self, step: Step, outcome: Outcome) -> Outcome:
+        """Takes over a build that a killed run left, or whose specs have changed since."""
+        build = step.build
+        assert build is not None  # noqa: S101 - a step that adopts names what
+        if build.verdict is Verdict.CANDIDATE:
+            self.workshop.machine_images.tag(build.ami_id, self._identity(step, build.parent))
+        if not build.available:
+            self.progress.step(step.target, "waiting for the AMI")
+            self.workshop.machine_images.wait_available(
+                build.ami_id,
+                timeout=self.workshop.configuration.factory.build.timeout,
+                clock=self.workshop.clock,
+                pause=self.workshop.pause,
+                interval=self.workshop.polling_seconds,
+            )
+        return replace(outcome, result=Result.ADOPTED, ami_id=build.ami_id, parent=build.parent)
+
+    def _packer(self, step: Step, parent: AmiId | None, directory: Path) -> PackerResult:
+        assert self.packer is not None  # noqa: S101 - prepared, since the plan builds
+        assert parent is not None  # noqa: S101 - a build has a parent's outcome or a source AMI
+        workshop, target = self.workshop, step.target
+        self.progress.step(target, "assembling")
+        workshop.bucket.put_recipe(step.wanted.recipe)
+        configuration = workshop.configuration
+        image = configuration.images[target.image]
+        assemble(
+            context_files(image.folder, shared_folder(configuration), hooks_folder(configuration)),
+            directory / "context",
+            recipe_variables={
+                **step.wanted.recipe.variables,
+                "architecture": target.architecture.value,
+                "prepull": dict(step.wanted.recipe.prepull),
+            },
+            build_variables=self._build_variables(step, parent),
+            packer_version=self.packer.version,
+            hashes=step.wanted.recipe.files,
+        )
+        environment = packer_environment(workshop.environment, aws=workshop.session.environment())
+        install_plugins(
+            self.packer, directory / "context" / PLUGINS, cache=workshop.cache, environment=environment
+        )
+        return run_packer(
+            self.packer.binary,
+            directory / "context",
+            raw_log=directory / "packer.raw",
+            log=directory / "build.log",
+            environment=environment,
+            timeout=configuration.factory.build.timeout.total_seconds(),
+            on_event=partial(self._tell, target),
+            cancellation=self.cancelled,
+            clock=workshop.clock,
+        )
+
+    def _tell(self, target: Target, event: Event) -> None:
+        if isinstance(event, PackerStep):
+            self.progress.step(target, event.name)
+        elif isinstance(event, Ui):
+            self.progress.output(target, event.text)
+
+    def _build_variables(self, step: Step, parent: AmiId) -> dict[str, object]:
+        """Returns the Packer variables that decide where and how, but not what is built."""
+        workshop, target = self.workshop, step.target
+        build = workshop.configuration.factory.build
+        image = workshop.configuration.images[target.image]
+        return {
+            "region": workshop.session.region,
+            "ec2_endpoint": workshop.session.endpoint_url or "",
+            "source_ami": parent,
+            "root_device": step.wanted.root_device,
+            "ami_name": ami_name(
+                factory=workshop.factory,
+                target=target,
+                fingerprint=step.wanted.fingerprint,
+                now=workshop.now(),
+            ),
+            "instance_type": image.instance_type_for(target.architecture),
+            "instance_profile": build.instance_profile or "",
+            "subnet_id": build.subnet_id or "",
+            "security_group_ids": list(build.security_group_ids),
+            "associate_public_ip": build.associate_public_ip,
+            "ssh_interface": build.ssh_interface or "",
+            "ssh_timeout": f"{build.ssh_timeout.total_seconds():.0f}s",
+            "volume_size": build.volume_size,
+            "encrypt": build.encrypt,
+            "kms_key_id": build.kms_key_id or "",
+            "polling_seconds": workshop.polling_seconds,
+            "tags": self._identity(step, parent),
+            "run_tags": run_tags(workshop.factory, target, self.run, purpose="build"),
+        }
+
+    def _identity(self, step: Step, parent: AmiId) -> dict[str, str]:
+        return identity_tags(
+            factory=self.workshop.factory,
+            target=step.target,
+            fingerprint=step.wanted.fingerprint,
+            parent=parent,
+            offline=bool(step.wanted.recipe.variables["offline"]),
+            run=self.run,
+        )
+
+    def _verify(self, step: Step, outcome: Outcome, directory: Path) -> Outcome:
+        assert outcome.ami_id is not None  # noqa: S101 - built or adopted
+        subject = Subject(
+            target=step.target, ami_id=outcome.ami_id, recipe=step.wanted.recipe, directory=directory
+        )
+        try:
+            proof = self.verifier.verify(subject)
+        except AmifactoryError as error:
+            return self._failed(outcome, error, directory)
+        return _judged(outcome, proof)
+
+
+def _judged(outcome: Outcome, proof: Verification) -> Outcome:
+    outcome = replace(
+        outcome, verify_seconds=proof.seconds, report=proof.report, log=outcome.log or proof.log
+    )
+    if proof.verdict is Verdict.VERIFIED:
+        return outcome
+    return replace(
+        outcome, result=Result.REJECTED, error=proof.problem, log=proof.log, exit_code=ExitCode.REJECTED
+    )

@@ -1,0 +1,239 @@
+"""Looks at the recipes, the registries and AWS, and plans which images to build."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from amifactory.domain.graph import order
+from amifactory.domain.model import Recipe, SourceAmi, Target
+from amifactory.domain.staleness import BuildPlan, Wanted, newest, plan_builds
+from amifactory.errors import AwsError, UsageError
+from amifactory.packer.context import context_files, hash_files
+from amifactory.registry.client import connect_docker
+from amifactory.registry.resolve import resolve_digests
+from amifactory.spec.digest import spec_digest
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from amifactory.config.models import Configuration, Image, SourceAmiFilter
+    from amifactory.domain.model import Architecture, Build, Fingerprint
+    from amifactory.operations.workshop import Workshop
+    from amifactory.packer.context import ContextFile
+
+
+def plan_images(
+    workshop: Workshop, names: Collection[str], *, force: bool = False
+) -> tuple[BuildPlan, tuple[Build, ...]]:
+    """Plans the named images and all they are built on; no names means all images.
+
+    Args:
+        workshop: The factory, its account and this machine.
+        names: Images asked for.
+        force: Build the named images whatever exists.
+
+    Returns:
+        The plan, and every build that exists.
+
+    Raises:
+        UsageError: A name is not an image.
+        AwsError: A call was refused, or a source AMI filter matches nothing.
+        AmifactoryError: A container image could not be resolved.
+    """
+    configuration = workshop.configuration
+    chosen = with_ancestors(configuration, names)
+    images = [configuration.images[name] for name in chosen]
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="facts") as pool:
+        builds = pool.submit(workshop.machine_images.builds, workshop.factory)
+        sources = pool.submit(_source_amis, workshop, images, pool)
+        digests = pool.submit(_digests, workshop, images)
+        wanted = wanted_builds(configuration, images, sources.result(), digests.result())
+    existing = builds.result()
+    forced = {want.target for want in wanted if force and (not names or want.target.image in names)}
+    plan = plan_builds(
+        wanted,
+        existing,
+        now=workshop.now(),
+        recipes=_earlier_recipes(workshop, wanted, existing),
+        forced=frozenset(forced),
+    )
+    return plan, existing
+
+
+def with_ancestors(configuration: Configuration, names: Collection[str]) -> tuple[str, ...]:
+    """Returns the named images and all they are built on, parents first.
+
+    Raises:
+        UsageError: A name is not an image.
+    """
+    from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
+
+    parents = {name: image.parent for name, image in configuration.images.items()}
+    chosen: set[str] = set()
+    for name in names or parents:
+        if name not in parents:
+            close = get_close_matches(name, parents, n=1)
+            hint = f'Did you mean "{close[0]}"?' if close else f"Images: {', '.join(parents)}"
+            raise UsageError(f'"{name}" is not an image of this factory', hint=hint)
+        current: str | None = name
+        while current and current not in chosen:
+            chosen.add(current)
+            current = parents[current]
+    return tuple(name for name in order(parents) if name in chosen)
+
+
+def wanted_builds(
+    configuration: Configuration,
+    images: Iterable[Image],
+    sources: Mapping[tuple[str, Architecture], SourceAmi],
+    digests: Mapping[str, str],
+) -> tuple[Wanted, ...]:
+    """Works out each target's recipe and fingerprint.
+
+    Args:
+        configuration: The factory.
+        images: Images, parents first.
+        sources: Source AMI by image and architecture.
+        digests: Digest of every pre-pulled reference.
+    """
+    hashes: dict[Path, str] = {}
+    shared: dict[Path, tuple[ContextFile, ...]] = {}
+    wanted: dict[Target, Wanted] = {}
+    for image in images:
+        folders = (image.folder, shared_folder(configuration), hooks_folder(configuration))
+        files = hash_files(context_files(*folders, folders=shared), cache=hashes)
+        spec = spec_digest(spec_folders(configuration, image))
+        for architecture in image.architectures:
+            target = Target(image=image.name, architecture=architecture)
+            parent = Target(image=image.parent, architecture=architecture) if image.parent else None
+            base = wanted[parent] if parent else sources[image.name, architecture]
+            recipe = Recipe(
+                architecture=architecture,
+                files=files,
+                variables=content_variables(configuration, image),
+                prepull={reference: digests[reference] for reference in image.prepull},
+                parent=base.fingerprint if isinstance(base, Wanted) else base.ami_id,
+            )
+            wanted[target] = Wanted(
+                target=target,
+                recipe=recipe,
+                fingerprint=recipe.fingerprint,
+                spec=spec,
+                root_device=base.root_device,
+                parent=parent,
+                source=base if isinstance(base, SourceAmi) else None,
+                max_age=image.max_age,
+            )
+    return tuple(wanted.values())
+
+
+def content_variables(configuration: Configuration, image: Image) -> dict[str, object]:
+    """Returns the Packer variables that decide what is in the image, but for its pre-pulled digests."""
+    build = configuration.factory.build
+    return {
+        "image_name": image.name,
+        "ssh_username": root_source(configuration, image).ssh_username,
+        "offline": build.offline,
+        "tools": dict(image.tools),
+        "checksums": dict(image.checksums),
+        "registry_mirror": build.registry_mirror or "",
+        "tool_mirror": build.tool_mirror or "",
+        "registry_secrets": {registry.host: registry.credentials for registry in build.registries},
+        "secrets": json.dumps([secret.model_dump(mode="json") for secret in image.secrets]),
+    }
+
+
+def shared_folder(configuration: Configuration) -> Path:
+    """Returns the folder with what every image needs."""
+    return configuration.root / "images" / "_shared"
+
+
+def hooks_folder(configuration: Configuration) -> Path:
+    """Returns the folder with what is baked into every image."""
+    return configuration.root / "hooks" / "instance"
+
+
+def lineage(configuration: Configuration, image: Image) -> tuple[Image, ...]:
+    """Returns the image, its parent, and so on to the one built on a source AMI."""
+    found = [image]
+    while found[-1].parent:
+        found.append(configuration.images[found[-1].parent])
+    return tuple(found)
+
+
+def root_source(configuration: Configuration, image: Image) -> SourceAmiFilter:
+    """Returns the source AMI block that an image's first ancestor is built on."""
+    source = lineage(configuration, image)[-1].source
+    assert source is not None  # noqa: S101 - loading lets no image through that has neither
+    return source
+
+
+def spec_folders(configuration: Configuration, image: Image) -> tuple[Path, ...]:
+    """Returns the folders of the specs that decide an image's verdict: shared, ancestors', its own."""
+    ancestors = reversed(lineage(configuration, image))
+    folders = (shared_folder(configuration), *(ancestor.folder for ancestor in ancestors))
+    return tuple(folder / "spec" for folder in folders if (folder / "spec").is_dir())
+
+
+def _source_amis(
+    workshop: Workshop, images: Sequence[Image], pool: ThreadPoolExecutor
+) -> dict[tuple[str, Architecture], SourceAmi]:
+    """Looks every distinct source AMI up once."""
+    wanted = {
+        (image.name, architecture): (image.source.owner, image.source.name[architecture], architecture)
+        for image in images
+        if image.source
+        for architecture in image.architectures
+    }
+    find = workshop.machine_images.newest_source
+    found = {
+        query: pool.submit(find, owner=query[0], name=query[1], architecture=query[2])
+        for query in set(wanted.values())
+    }
+    sources: dict[tuple[str, Architecture], SourceAmi] = {}
+    for (image, architecture), query in wanted.items():
+        source = found[query].result()
+        if source is None:
+            owner, name, _ = query
+            raise AwsError(
+                f'images/{image}/image.hcl: no {architecture} AMI of owner {owner} is named "{name}"'
+                f" in {workshop.session.region}",
+                hint=f"Run: aws ec2 describe-images --owners {owner} --query 'Images[].Name'",
+            )
+        sources[image, architecture] = source
+    return sources
+
+
+def _digests(workshop: Workshop, images: Iterable[Image]) -> Mapping[str, str]:
+    references = sorted({reference for image in images for reference in image.prepull})
+    registries = {
+        registry.host: registry.credentials for registry in workshop.configuration.factory.build.registries
+    }
+
+    def credentials(host: str) -> tuple[str, str] | None:
+        return workshop.secrets.credentials(registries[host]) if host in registries else None
+
+    return resolve_digests(
+        references,
+        mirror=workshop.mirror,
+        credentials=credentials,
+        client_factory=lambda: connect_docker(workshop.environment),
+    )
+
+
+def _earlier_recipes(
+    workshop: Workshop, wanted: Iterable[Wanted], existing: Iterable[Build]
+) -> dict[Fingerprint, Recipe]:
+    """Fetches the recipes that explain a change: one call for each target that changed, none without."""
+    last = newest(existing)
+    changed = {
+        last[want.target].fingerprint
+        for want in wanted
+        if want.target in last and not last[want.target].made_from(want.fingerprint)
+    }
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="recipes") as pool:
+        found = zip(changed, pool.map(workshop.bucket.recipe, changed), strict=True)
+        return {fingerprint: recipe for fingerprint, recipe in found if recipe is not None}

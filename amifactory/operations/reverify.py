@@ -1,0 +1,95 @@
+"""Verifies builds that exist once more: ``amifactory verify``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from amifactory.domain.model import Verdict
+from amifactory.domain.staleness import newest
+from amifactory.errors import AmifactoryError, ExitCode, UsageError
+from amifactory.operations.outcome import Outcome, Result
+from amifactory.operations.plan import with_ancestors
+from amifactory.operations.schedule import run_graph
+from amifactory.operations.verify import Subject, Verifier
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from amifactory.domain.cancellation import Cancellation
+    from amifactory.domain.model import Build, Recipe
+    from amifactory.operations.outcome import Progress
+    from amifactory.operations.workshop import Workshop
+
+
+def verify_newest(
+    workshop: Workshop,
+    names: Collection[str],
+    *,
+    run: str,
+    jobs: int,
+    progress: Progress,
+    cancelled: Cancellation,
+) -> tuple[Outcome, ...]:
+    """Runs the specs on a fresh instance of each named image's newest build; no names means all.
+
+    Raises:
+        UsageError: A name is not an image, or an image has no build.
+        AwsError: The builds could not be listed.
+    """
+    known = with_ancestors(workshop.configuration, names)
+    last = newest(workshop.machine_images.builds(workshop.factory))
+    chosen = {target: build for target, build in last.items() if target.image in (names or known)}
+    if missing := sorted(set(names) - {target.image for target in chosen}):
+        raise UsageError(f"no build of {', '.join(missing)} yet", hint=f"Run: amifactory build {missing[0]}")
+
+    verifier = Verifier(
+        workshop=workshop,
+        run=run,
+        ancestors=workshop.bucket.recipe,
+        progress=progress,
+        cancelled=cancelled,
+    )
+    outcomes = run_graph(dict.fromkeys(chosen), lambda target, _: _again(verifier, chosen[target]), jobs=jobs)
+    return tuple(outcomes[target] for target in sorted(chosen))
+
+
+def _again(verifier: Verifier, build: Build) -> Outcome:
+    directory = (
+        verifier.workshop.work / "runs" / verifier.run / f"{build.target.image}-{build.target.architecture}"
+    )
+    outcome = Outcome(
+        target=build.target,
+        result=Result.VERIFIED,
+        fingerprint=build.fingerprint,
+        region=build.region,
+        ami_id=build.ami_id,
+        parent=build.parent,
+        log=directory / "spec.log",
+    )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        recipe = _recipe(verifier.workshop, build)
+        proof = verifier.verify(
+            Subject(target=build.target, ami_id=build.ami_id, recipe=recipe, directory=directory)
+        )
+    except AmifactoryError as error:
+        outcome = replace(outcome, result=Result.FAILED, error=error.message, exit_code=error.exit_code)
+    else:
+        outcome = replace(outcome, verify_seconds=proof.seconds, report=proof.report)
+        if proof.verdict is Verdict.REJECTED:
+            outcome = replace(
+                outcome, result=Result.REJECTED, error=proof.problem, exit_code=ExitCode.REJECTED
+            )
+    verifier.progress.finished(outcome)
+    return outcome
+
+
+def _recipe(workshop: Workshop, build: Build) -> Recipe:
+    recipe = workshop.bucket.recipe(build.fingerprint)
+    if recipe is None:
+        raise AmifactoryError(
+            f"the recipe of {build.ami_id} is not in the state bucket (any more)",
+            hint=f"Run: amifactory build {build.target.image} --force",
+        )
+    return recipe

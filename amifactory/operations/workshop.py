@@ -1,0 +1,76 @@
+"""What every operation needs from outside, put together once by the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from amifactory.aws.instances import Instances
+from amifactory.aws.machine_images import MachineImages
+from amifactory.aws.secrets import Secrets
+from amifactory.aws.state_bucket import StateBucket
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from amifactory.aws.session import AwsSession
+    from amifactory.config.models import Configuration
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workshop:
+    """A factory with its account, this machine and a clock.
+
+    Attributes:
+        environment: This process's environment; each child process gets what it needs of it.
+        polling_seconds: How often AWS is asked whether something is done.
+        mirror: Where Docker Hub references are resolved, as seen from this machine.
+        cache: This machine's cache directory, shared by all factories.
+        clock: Seconds that only ever grow.
+        pause: Sleeps that many seconds.
+    """
+
+    configuration: Configuration
+    session: AwsSession
+    environment: Mapping[str, str]
+    mirror: str | None
+    cache: Path
+    now: Callable[[], datetime]
+    clock: Callable[[], float]
+    pause: Callable[[float], object]
+    polling_seconds: int = 15
+
+    @property
+    def factory(self) -> str:
+        """Returns the factory's name."""
+        return self.configuration.factory.name
+
+    @property
+    def work(self) -> Path:
+        """Returns the directory for logs, reports and build contexts."""
+        return self.configuration.root / ".amifactory"
+
+    @cached_property
+    def machine_images(self) -> MachineImages:
+        """Returns the account's AMIs."""
+        return MachineImages(self.session)
+
+    @cached_property
+    def instances(self) -> Instances:
+        """Returns the account's instances."""
+        return Instances(
+            self.session, clock=self.clock, pause=self.pause, interval=min(5, self.polling_seconds)
+        )
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """Returns the account's secrets."""
+        return Secrets(self.session)
+
+    @cached_property
+    def bucket(self) -> StateBucket:
+        """Returns the factory's state bucket."""
+        return StateBucket(self.session, self.configuration.factory.state_bucket)

@@ -1,0 +1,164 @@
+"""The sandbox's one process: network, registry and AWS server from start to SIGTERM, then nothing left behind.
+
+Started by `lifecycle.ensure` as ``python -m amifactory.sandbox.daemon ROOT REGION STATE_BUCKET``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amifactory.sandbox import registry
+from amifactory.sandbox.containers import ContainerDriver
+from amifactory.sandbox.driver import DriverError, ServerSettings
+from amifactory.sandbox.machine import connect, import_source_image, remove_everything
+from amifactory.sandbox.names import Names
+from amifactory.sandbox.network import RESERVED, Network, create_network, nameservers, open_metadata
+from amifactory.sandbox.source_ami import default_cache_dir, prepare_source_ami
+from amifactory.sandbox.stand_ins import RegistryClient, busybox_layer
+from amifactory.sandbox.state import SandboxState, StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from docker import DockerClient
+
+    from amifactory.sandbox.source_ami import SourceAmi
+
+log = logging.getLogger(__name__)
+
+_LOOPBACK = IPv4Address("127.0.0.1")
+_ACCESS_KEY_ID = "SANDBOXACCESSKEY"
+_SECRET_ACCESS_KEY = "sandbox"  # noqa: S105  # signs requests to this machine only
+
+
+@contextmanager
+def running_sandbox(
+    root: Path, *, region: str, state_bucket: str, source: SourceAmi
+) -> Iterator[SandboxState]:
+    """Runs a sandbox while the context is open; removes all of it afterwards, however it ends."""
+    client, names, folder = connect(), Names.of(root), StateFolder(root=root)
+    try:
+        network, registry_address = _make_surroundings(client, names, source)
+        resolver_file = _write_resolver_file(folder)
+        settings = _choose_settings(network, region=region, state_bucket=state_bucket, source=source)
+        open_metadata(client, names, network, imds_port=settings.imds_port)
+        driver = ContainerDriver(
+            client, names, subnet=network.subnet, source_ami_id=source.ami_id, resolver_file=resolver_file
+        )
+        server = importlib.import_module("amifactory.sandbox.server")
+        with server.serve(driver, settings):
+            yield SandboxState(
+                id=names.sandbox_id,
+                pid=os.getpid(),
+                endpoint=f"http://{_LOOPBACK}:{settings.port}",
+                instance_endpoint=settings.instance_endpoint,
+                network=network.name,
+                subnet=str(network.subnet),
+                registry=registry_address,
+                instance_registry=f"http://{network.registry}:{registry.PORT}",
+                region=region,
+                state_bucket=state_bucket,
+                access_key_id=_ACCESS_KEY_ID,
+                secret_access_key=_SECRET_ACCESS_KEY,
+                source_ami_id=source.ami_id,
+            )
+    finally:
+        remove_everything(client, names)
+        folder.forget()
+
+
+def _make_surroundings(client: DockerClient, names: Names, source: SourceAmi) -> tuple[Network, str]:
+    """Makes image, network and registry, while the slowest import happens; they wait for Docker, not for each other."""
+    with ThreadPoolExecutor() as pool:
+        image = pool.submit(import_source_image, client, names, source.tarball)
+        made_network = pool.submit(create_network, client, names)
+        layer = pool.submit(busybox_layer, source.tarball)
+        importlib.import_module("amifactory.sandbox.server")
+        network = made_network.result()
+        image.result()
+        address = registry.start_registry(client, names, network)
+        RegistryClient(address).push_base(layer.result(), source.architecture)
+    return network, address
+
+
+def _write_resolver_file(folder: StateFolder) -> Path | None:
+    """Gives instances this machine's name servers, as Docker inside them cannot use Docker's own resolver."""
+    addresses = nameservers()
+    if not addresses:
+        return None
+    folder.resolver_file.write_text("".join(f"nameserver {address}\n" for address in addresses))
+    folder.resolver_file.chmod(0o644)
+    return folder.resolver_file
+
+
+def _choose_settings(
+    network: Network, *, region: str, state_bucket: str, source: SourceAmi
+) -> ServerSettings:
+    addresses = (_LOOPBACK, network.gateway)
+    port = _free_port(addresses)
+    return ServerSettings(
+        addresses=addresses,
+        port=port,
+        imds_port=_free_port((network.gateway,), not_this=port),
+        gateway=network.gateway,
+        instance_endpoint=f"http://{network.gateway}:{port}",
+        region=region,
+        state_bucket=state_bucket,
+        access_key_id=_ACCESS_KEY_ID,
+        secret_access_key=_SECRET_ACCESS_KEY,
+        reserved=RESERVED,
+        source_ami_id=source.ami_id,
+        source_ami_name=source.name,
+        architecture=source.architecture,
+    )
+
+
+def _free_port(addresses: Sequence[IPv4Address], *, not_this: int = 0) -> int:
+    for _ in range(100):
+        with socket.socket() as first:
+            first.bind((str(addresses[0]), 0))
+            port: int = first.getsockname()[1]
+        if port != not_this and all(_is_free(address, port) for address in addresses[1:]):
+            return port
+    raise DriverError("no free port was found for the sandbox's AWS endpoint")
+
+
+def _is_free(address: IPv4Address, port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((str(address), port))
+        except OSError:
+            return False
+    return True
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the sandbox of the factory in ``arguments[0]`` until SIGTERM."""
+    root, region, state_bucket = Path(arguments[0]), arguments[1], arguments[2]
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    stop = threading.Event()
+    for wanted in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(wanted, lambda *_: stop.set())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    source = prepare_source_ami(default_cache_dir(os.environ), log.info)
+    with running_sandbox(root, region=region, state_bucket=state_bucket, source=source) as state:
+        StateFolder(root=root).write(state)
+        log.info("sandbox %s answers at %s", state.id, state.endpoint)
+        stop.wait()
+        log.info("sandbox %s goes down", state.id)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

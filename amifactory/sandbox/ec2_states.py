@@ -1,0 +1,150 @@
+"""An instance's life: pending, running, stopping, stopped, shutting-down, terminated."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from amifactory.sandbox.driver import Launch
+from amifactory.sandbox.ec2_network import hold_addresses, release_addresses, settle_addresses
+from amifactory.sandbox.ec2_world import ec2_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from amifactory.sandbox.ec2_world import World
+
+log = logging.getLogger(__name__)
+
+CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+"""EC2 API reference, InstanceState."""
+
+
+def set_state(instance: Any, name: str) -> None:
+    """Puts an instance into a state."""
+    instance._state.name, instance._state.code = name, CODES[name]  # noqa: SLF001 - moto has no setter
+
+
+def fail_launch(instance: Any, reason: str) -> None:
+    """Terminates an instance whose machine would not start, and says why as EC2 does."""
+    instance.terminate()
+    set_state(instance, "terminated")
+    instance._reason = "Server.InternalError"  # noqa: SLF001
+    instance.state_reason.code = "Server.InternalError"
+    instance.state_reason.message = f"Server.InternalError: Internal error on launch: {reason}"
+    release_addresses(instance)
+
+
+class StatesMixin:
+    """Part of the EC2 backend: what becomes of instances, in step with their machines."""
+
+    world: World
+
+    def launch(self: Any, instance: Any, driver_image: str) -> None:
+        """Starts the machine of a new instance, which is running once that is."""
+        set_state(instance, "pending")
+        settle_addresses(instance)
+        launch = Launch(
+            instance_id=instance.id,
+            image_id=driver_image,
+            private_ip=instance.private_ip,
+            hostname=instance.private_dns_name.partition(".")[0],
+        )
+        self._follow(instance, "pending", "running", partial(self.world.driver.launch, launch))
+
+    def start_instances(self: Any, instance_ids: list[str]) -> list[tuple[Any, Any]]:
+        """Starts stopped instances; started ones stay as they are."""
+        self._check_states(instance_ids, {"stopped", "running", "pending"}, "started")
+        stopped = {i.id for i in self.get_multi_instances_by_id(instance_ids) if i.state == "stopped"}
+        changes: list[tuple[Any, Any]] = super().start_instances(list(stopped))  # type: ignore[misc]
+        for instance, _ in changes:
+            settle_addresses(instance)
+            set_state(instance, "pending")
+            self._follow(instance, "pending", "running", partial(self.world.driver.start, instance.id))
+        return [*changes, *self._unchanged(instance_ids, stopped)]
+
+    def stop_instances(self: Any, instance_ids: list[str]) -> list[tuple[Any, Any]]:
+        """Stops running instances; stopped ones stay as they are."""
+        self._check_states(instance_ids, {"stopped", "stopping", "running"}, "stopped")
+        running = {i.id for i in self.get_multi_instances_by_id(instance_ids) if i.state == "running"}
+        changes: list[tuple[Any, Any]] = super().stop_instances(list(running))  # type: ignore[misc]
+        for instance, _ in changes:
+            set_state(instance, "stopping")
+            self._follow(instance, "stopping", "stopped", partial(self.world.driver.stop, instance.id))
+        return [*changes, *self._unchanged(instance_ids, running)]
+
+    def terminate_instances(self: Any, instance_ids: list[str]) -> list[tuple[Any, Any]]:
+        """Terminates instances; doing so again is no error."""
+        going = {
+            i.id
+            for i in self.get_multi_instances_by_id(instance_ids)
+            if i.state not in {"shutting-down", "terminated"}
+        }
+        for instance in self.get_multi_instances_by_id(list(going)):
+            hold_addresses(instance)
+        changes: list[tuple[Any, Any]] = []
+        if going or not instance_ids:
+            changes = super().terminate_instances(list(going))  # type: ignore[misc]
+        for instance, _ in changes:
+            set_state(instance, "shutting-down")
+            self._follow(
+                instance, "shutting-down", "terminated", partial(self.world.driver.terminate, instance.id)
+            )
+        return [*changes, *self._unchanged(instance_ids, going)]
+
+    def reboot_instances(self: Any, instance_ids: list[str]) -> list[Any]:
+        """Reboots running instances; their state does not show it."""
+        self._check_states(instance_ids, {"running", "pending"}, "rebooted")
+        instances: list[Any] = self.get_multi_instances_by_id(instance_ids)
+        for instance in instances:
+            self.world.work.submit(instance.id, partial(self.world.driver.reboot, instance.id))
+        return instances
+
+    def powered_off(self: Any, instance: Any) -> None:
+        """Does as InstanceInitiatedShutdownBehavior says: the instance shut itself down."""
+        if instance.state != "running":
+            return
+        if instance.instance_initiated_shutdown_behavior == "terminate":
+            self.terminate_instances([instance.id])
+        else:
+            self.stop_instances([instance.id])
+        instance.state_reason.code = "Client.InstanceInitiatedShutdown"
+        instance.state_reason.message = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
+
+    def _check_states(self: Any, instance_ids: list[str], allowed: set[str], what: str) -> None:
+        for instance in self.get_multi_instances_by_id(instance_ids):
+            if instance.state not in allowed:
+                raise ec2_error(
+                    "IncorrectInstanceState",
+                    f"The instance '{instance.id}' is not in a state from which it can be {what}.",
+                )
+
+    def _unchanged(self: Any, instance_ids: list[str], changed: set[str]) -> list[tuple[Any, Any]]:
+        rest = [i for i in self.get_multi_instances_by_id(instance_ids) if i.id not in changed]
+        return [(instance, instance._state) for instance in rest]  # noqa: SLF001
+
+    def _follow(self: Any, instance: Any, during: str, after: str, machine: Callable[[], None]) -> None:
+        """Has the machine do something in the background, then moves the instance from state to state."""
+
+        def job() -> None:
+            problem = None
+            try:
+                machine()
+            except Exception as error:
+                log.exception("instance %s: %s failed", instance.id, during)
+                problem = str(error)
+            with self.world.lock:
+                self._arrive(instance, during, after, problem)
+
+        self.world.work.submit(instance.id, job)
+
+    def _arrive(self: Any, instance: Any, during: str, after: str, problem: str | None) -> None:
+        if after == "terminated":
+            release_addresses(instance)
+        if instance.state != during:
+            return  # something newer was asked of it meanwhile
+        if problem is not None and during == "pending":
+            fail_launch(instance, problem)
+        else:
+            set_state(instance, after)

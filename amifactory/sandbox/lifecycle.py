@@ -1,0 +1,235 @@
+"""Starts a factory's sandbox when something needs it, tells how it is, and ends it.
+
+Light to import: Docker and moto load only when a sandbox has to be started or removed.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from amifactory.errors import MissingToolError, UsageError
+from amifactory.sandbox.driver import DriverError
+from amifactory.sandbox.state import SandboxState, StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+_MODULE = "amifactory.sandbox.daemon"
+_START_SECONDS = 120
+_END_SECONDS = 60
+_POLL_SECONDS = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A container of the sandbox that is an instance."""
+
+    instance_id: str
+    state: str
+    private_ip: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SandboxStatus:
+    """How a factory's sandbox is."""
+
+    running: bool
+    state: SandboxState | None
+    instances: tuple[Machine, ...]
+    log: Path
+
+
+def ensure(
+    root: Path,
+    *,
+    region: str,
+    state_bucket: str,
+    prepull: Sequence[str],
+    say: Callable[[str], None],
+    environment: Mapping[str, str] = os.environ,
+) -> SandboxState:
+    """Returns the factory's running sandbox, started now unless it runs; holds a stand-in for each of ``prepull``.
+
+    Raises:
+        MissingToolError: Docker, debootstrap, docker-registry or moto is missing.
+        UsageError: A sandbox for another region or state bucket runs here.
+        DriverError: It does not start; the message has its last words.
+    """
+    folder = StateFolder(root=root)
+    state = folder.read()
+    if state is None or not is_running(state):
+        with folder.lock():
+            state = folder.read()
+            if state is None or not is_running(state):
+                state = _start(folder, region, state_bucket, say, environment)
+    if (state.region, state.state_bucket) != (region, state_bucket):
+        raise UsageError(
+            f"the sandbox runs for region {state.region} and state bucket {state.state_bucket}, "
+            f"but factory.hcl now says {region} and {state_bucket}",
+            hint="amifactory sandbox down",
+        )
+    if set(prepull) <= set(state.stand_ins):
+        return state
+    with folder.lock():
+        return _add_stand_ins(folder, folder.read() or state, prepull, say)
+
+
+def is_running(state: SandboxState) -> bool:
+    """Returns whether the sandbox's process lives and its AWS endpoint takes connections."""
+    if not _is_daemon(state.pid):
+        return False
+    address = urlsplit(state.endpoint)
+    try:
+        with socket.create_connection((address.hostname or "", address.port or 0), timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def _is_daemon(pid: int) -> bool:
+    try:
+        return _MODULE.encode() in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _start(
+    folder: StateFolder,
+    region: str,
+    state_bucket: str,
+    say: Callable[[str], None],
+    environment: Mapping[str, str],
+) -> SandboxState:
+    if importlib.util.find_spec("moto") is None:
+        raise MissingToolError(
+            "the sandbox's packages are not installed", hint="pip install 'amifactory[sandbox]'"
+        )
+    from amifactory.sandbox import source_ami
+    from amifactory.sandbox.registry import require_registry_program
+
+    require_registry_program()
+    _remove_remains(folder)
+    source_ami.prepare_source_ami(source_ami.default_cache_dir(environment), say, environment=environment)
+    started = time.monotonic()
+    command = [sys.executable, "-m", _MODULE, str(folder.root.resolve()), region, state_bucket]
+    with folder.log_file.open("wb") as log:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+            env=_daemon_environment(environment),
+        )  # fmt: skip
+    state = _wait_until_ready(folder, process, deadline=started + _START_SECONDS)
+    say(f"sandbox {state.id} is up at {state.endpoint} ({time.monotonic() - started:.1f} s)")
+    return state
+
+
+def _daemon_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Returns the environment without what would send the sandbox's own AWS calls elsewhere."""
+    mine = {name: value for name, value in environment.items() if not name.startswith("AWS_")}
+    return {**mine, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+
+
+def _wait_until_ready(
+    folder: StateFolder, process: subprocess.Popen[bytes], *, deadline: float
+) -> SandboxState:
+    while time.monotonic() < deadline:
+        state = folder.read()
+        if state is not None and state.pid == process.pid:
+            return state
+        if process.poll() is not None:
+            raise _did_not_start(folder, f"ended with status {process.returncode}")
+        time.sleep(_POLL_SECONDS)
+    process.terminate()
+    raise _did_not_start(folder, f"was not ready after {_START_SECONDS} s")
+
+
+def _did_not_start(folder: StateFolder, how: str) -> DriverError:
+    last = "\n".join(folder.log_file.read_text(errors="replace").splitlines()[-10:])
+    return DriverError(
+        f"the sandbox did not start: its process {how}\n{last}", hint=f"the log is {folder.log_file}"
+    )
+
+
+def _add_stand_ins(
+    folder: StateFolder, state: SandboxState, prepull: Sequence[str], say: Callable[[str], None]
+) -> SandboxState:
+    from amifactory.sandbox.stand_ins import push_stand_ins
+
+    missing = [reference for reference in dict.fromkeys(prepull) if reference not in state.stand_ins]
+    push_stand_ins(state.registry, missing, say)
+    extended = replace(state, stand_ins=(*state.stand_ins, *missing))
+    folder.write(extended)
+    return extended
+
+
+def status(root: Path) -> SandboxStatus:
+    """Returns how the sandbox is, with its instances when it runs."""
+    folder = StateFolder(root=root)
+    state = folder.read()
+    if state is None or not is_running(state):
+        return SandboxStatus(running=False, state=None, instances=(), log=folder.log_file)
+    from amifactory.sandbox.machine import connect, list_machines
+
+    machines = tuple(Machine(**machine) for machine in list_machines(connect(), state.id))
+    return SandboxStatus(running=True, state=state, instances=machines, log=folder.log_file)
+
+
+def down(root: Path) -> None:
+    """Ends the sandbox and removes everything it made; one that is not there, or died half-way, too.
+
+    Raises:
+        MissingToolError: Docker does not answer, so nothing could be removed.
+    """
+    folder = StateFolder(root=root)
+    if not folder.path.exists():
+        return
+    with folder.lock():
+        _remove_remains(folder)
+
+
+def _remove_remains(folder: StateFolder) -> None:
+    from amifactory.sandbox.machine import connect, remove_everything
+    from amifactory.sandbox.names import Names
+
+    client = connect()
+    for pid in _daemons_of(folder):
+        _end(pid)
+    remove_everything(client, Names.of(folder.root))
+    folder.forget()
+
+
+def _daemons_of(folder: StateFolder) -> list[int]:
+    """Returns the processes that run this factory's sandbox, found by their command line: state files get lost."""
+    wanted = [b"-m", _MODULE.encode(), str(folder.root.resolve()).encode()]
+    found = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = file.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if arguments[1:4] == wanted:
+            found.append(int(file.parent.name))
+    return found
+
+
+def _end(pid: int) -> None:
+    """Asks the daemon to end, and makes it when it does not within a minute."""
+    for wanted, patience in ((signal.SIGTERM, _END_SECONDS), (signal.SIGKILL, 5)):
+        deadline = time.monotonic() + patience
+        try:
+            os.kill(pid, wanted)
+            while time.monotonic() < deadline and _is_daemon(pid):
+                time.sleep(_POLL_SECONDS)
+        except ProcessLookupError:
+            return
+        if not _is_daemon(pid):
+            return

@@ -1,0 +1,85 @@
+"""The one WSGI application in front of moto: records, fails on request, serialises, mends errors."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from botocore.model import OperationNotFoundError
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.test import run_wsgi_app
+
+from amifactory.sandbox.failures import json_reply
+from amifactory.sandbox.moto_errors import Reply, internal_error_reply, not_implemented_reply
+from amifactory.sandbox.moto_requests import AwsRequest, read_request
+from amifactory.sandbox.moto_services import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from amifactory.sandbox.failures import Ledger
+    from amifactory.sandbox.moto_lock import MotoLock
+
+log = logging.getLogger(__name__)
+
+ADMIN = "/amifactory/"
+HTML = (b"<!doctype html", b"<html")
+
+
+class Gateway:
+    """Answers every AWS call of the sandbox."""
+
+    def __init__(self, lock: MotoLock, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._lock = lock
+        self._moto = DomainDispatcherApplication(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """WSGI."""
+        request = read_request(environ)
+        path = environ.get("PATH_INFO", "")
+        if not request.signed and path.startswith(ADMIN):
+            reply = self._admin(environ, path)
+        else:
+            reply = self.ledger.failure_for(request) or self._ask_moto(environ, request)
+            self.ledger.record(request, reply.status)
+            log.debug("%s %s:%s %s", request.region, request.service, request.operation, reply.status)
+        start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", list(reply.headers))
+        return [reply.body]
+
+    def _admin(self, environ: dict[str, Any], path: str) -> Reply:
+        if environ.get("REMOTE_ADDR") != "127.0.0.1":
+            return json_reply(403, {"error": "answered on the loopback interface only"})
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        return self.ledger.answer(environ["REQUEST_METHOD"], path.removeprefix(ADMIN), body)
+
+    def _ask_moto(self, environ: dict[str, Any], request: AwsRequest) -> Reply:
+        why = refusal(request.service, request.operation)
+        if why:
+            return not_implemented_reply(request, what=why)
+        try:
+            with self._lock:
+                body, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
+                content = b"".join(body)
+        except (NotImplementedError, OperationNotFoundError, ImportError) as error:
+            log.warning("not in the sandbox: %s:%s: %s", request.service, request.operation, error)
+            return not_implemented_reply(request, what=str(error) or None)
+        except Exception:
+            log.exception("%s:%s failed", request.service, request.operation)
+            return internal_error_reply(request)
+        reply = Reply(status=int(status.split()[0]), headers=tuple(headers), body=content)
+        return _mended(request, reply)
+
+
+def _mended(request: AwsRequest, reply: Reply) -> Reply:
+    """Returns the reply, or an AWS error where moto's was a web page or nothing."""
+    if reply.status < HTTPStatus.BAD_REQUEST:
+        return reply
+    page = reply.body[:32].lstrip().lower().startswith(HTML)
+    nothing = not reply.body and request.method != "HEAD" and request.service != "s3"
+    if not page and not nothing:
+        return reply
+    if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return internal_error_reply(request)
+    return not_implemented_reply(request)

@@ -1,0 +1,101 @@
+"""Serves the sandbox's AWS: one endpoint for every service, and the instance metadata service."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from amifactory.sandbox.ec2_world import ACCOUNT, World, ec2_regions
+from amifactory.sandbox.failures import Ledger
+from amifactory.sandbox.failures_machine import FailingDriver
+from amifactory.sandbox.moto_install import install
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from werkzeug.serving import BaseWSGIServer
+
+    from amifactory.sandbox.driver import InstanceDriver, ServerSettings
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
+    """Serves while entered: the AWS endpoint at every address, metadata at the gateway.
+
+    Leaving stops listening and nothing else: instances are the driver's to remove.
+    """
+    ledger = Ledger()
+    world = World(driver=FailingDriver(driver, ledger), settings=settings)
+    install(world)
+    from amifactory.sandbox.imds import Imds  # noqa: PLC0415 - moto must be set up before it is used
+    from amifactory.sandbox.moto_gateway import Gateway  # noqa: PLC0415
+
+    gateway, imds = Gateway(world.lock, ledger), Imds(world)
+    with world.lock:
+        prepare(world)
+    listeners: list[tuple[str, int, Any]] = [
+        (str(address), settings.port, gateway) for address in settings.addresses
+    ]
+    listeners.append((str(settings.gateway), settings.imds_port, imds))
+    with ExitStack() as stack:
+        for host, port, application in listeners:
+            stack.enter_context(listening(host, port, application))
+        watch_power(world, driver)
+        log.info("serving AWS for %s at %s", settings.region, ", ".join(f"{h}:{p}" for h, p, _ in listeners))
+        yield world
+
+
+def prepare(world: World) -> None:
+    """Makes what an account has before anything is built: the main Region's network, the state bucket."""
+    from moto.ec2.models import ec2_backends  # noqa: PLC0415
+    from moto.s3.models import s3_backends  # noqa: PLC0415
+
+    settings = world.settings
+    _ = ec2_backends[ACCOUNT][settings.region]
+    buckets = s3_backends[ACCOUNT]["aws"]
+    if settings.state_bucket not in buckets.buckets:
+        buckets.create_bucket(settings.state_bucket, settings.region)
+        buckets.put_bucket_versioning(settings.state_bucket, "Enabled")
+
+
+@contextmanager
+def listening(host: str, port: int, application: Any) -> Iterator[None]:
+    """Listens while entered, a thread for each request."""
+    server = make_server(host, port, application)
+    thread = threading.Thread(target=server.serve_forever, name=f"serve-{host}:{port}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def make_server(host: str, port: int, application: Any) -> BaseWSGIServer:
+    """Returns a threaded HTTP server that keeps header names as S3 needs them and its log to itself."""
+    from moto.moto_server.werkzeug_app import MotoRequestHandler  # noqa: PLC0415
+    from werkzeug.serving import make_server as make  # noqa: PLC0415
+
+    class Quiet(MotoRequestHandler):
+        def log_request(self, *_: object) -> None:
+            """Says nothing: calls are recorded by the gateway."""
+
+    return make(host, port, application, threaded=True, request_handler=Quiet)
+
+
+def watch_power(world: World, driver: InstanceDriver) -> None:
+    """Follows instances that shut themselves down."""
+
+    def powered_off(instance_id: str) -> None:
+        with world.lock:
+            for backend in ec2_regions():
+                instance = backend.get_instance_by_id(instance_id)
+                if instance is not None:
+                    backend.powered_off(instance)
+
+    driver.watch(powered_off)

@@ -1,0 +1,72 @@
+# What differs between distributions, and what a build says of itself; sourced by provision scripts.
+# shellcheck shell=bash
+
+export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
+readonly LEFT_OUT=/etc/amifactory/left-out
+
+# Whether only the distribution's packages may be used.
+offline() {
+  [[ ${OFFLINE:?} == true ]]
+}
+
+# Whether this is Debian or Ubuntu; else it is Amazon Linux.
+uses_apt() {
+  command -v apt-get >/dev/null
+}
+
+# Whether the distribution has a package.
+has_package() {
+  if uses_apt; then
+    [[ -n $(apt-cache madison "$1") ]]
+  else
+    dnf --quiet list "$1" &>/dev/null
+  fi
+}
+
+install_packages() {
+  if uses_apt; then
+    apt-get install --yes --quiet --quiet "$@" >/dev/null
+  else
+    dnf install --assumeyes --quiet --setopt=install_weak_deps=False "$@"
+  fi
+}
+
+# Notes that a tool is not in the image: for the build's log, and in the AMI for its spec.
+left_out() {
+  local tool=$1 why=$2
+  echo "amifactory:left-out:$tool: $why"
+  install --directory "${LEFT_OUT%/*}"
+  touch "$LEFT_OUT"
+  sed --in-place "/^$tool: /d" "$LEFT_OUT"
+  echo "$tool: $why" >>"$LEFT_OUT"
+}
+
+# Prints the version image.hcl pins for a tool, or fails.
+pinned_version() {
+  local name=${1^^}
+  local variable=TOOL_${name//-/_}
+  if [[ -z ${!variable:-} ]]; then
+    echo "image.hcl pins no version of $1: add it to tools" >&2
+    return 1
+  fi
+  echo "${!variable}"
+}
+
+# Prints the value of a key in "key=value key=value", or nothing.
+lookup() {
+  local key=$1 pair
+  for pair in $2; do
+    if [[ ${pair%%=*} == "$key" ]]; then
+      echo "${pair#*=}"
+      return
+    fi
+  done
+}
+
+# Prints the architecture as Debian and Go call it.
+go_architecture() {
+  case ${ARCHITECTURE:?} in
+    x86_64) echo amd64 ;;
+    arm64) echo arm64 ;;
+  esac
+}

@@ -1,0 +1,57 @@
+description = "Docker worker: what every CI job needs, and the parent of the other images"
+
+# The first block is the default; `os = "ubuntu-24.04"` chooses another.
+source_ami "debian-12" {
+  owner        = "136693071363" # Debian
+  name         = { x86_64 = "debian-12-amd64-*", arm64 = "debian-12-arm64-*" }
+  ssh_username = "admin"
+}
+
+source_ami "ubuntu-24.04" {
+  owner = "099720109477" # Canonical
+  name = {
+    x86_64 = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*"
+    arm64  = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-*"
+  }
+  ssh_username = "ubuntu"
+}
+
+source_ami "ubuntu-22.04" {
+  owner = "099720109477" # Canonical
+  name = {
+    x86_64 = "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*"
+    arm64  = "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-arm64-server-*"
+  }
+  ssh_username = "ubuntu"
+}
+
+source_ami "amazon-linux-2023" {
+  owner        = "137112412989" # Amazon
+  name         = { x86_64 = "al2023-ami-2023.*-x86_64", arm64 = "al2023-ami-2023.*-arm64" }
+  ssh_username = "ec2-user"
+}
+
+architectures = ["x86_64"]
+instance_type = { x86_64 = "t3.large", arm64 = "t4g.large" }
+
+tools = {
+  awscli        = "2.23.6" # where the distribution has none: Ubuntu 24.04
+  gitlab-runner = "17.5.3" # jobs on the instance itself use it for artifacts and caches
+}
+
+checksums = {
+  "awscli-exe-linux-x86_64-2.23.6.zip"  = "8d26ffa2e9427804a9f8928c692ee83e1c88456e0519a69e63bc992caf2b2339"
+  "awscli-exe-linux-aarch64-2.23.6.zip" = "9c2b05dfc370cc99ec47ad374be52b828cd77d14702b2edae071d73224aacd6e"
+}
+
+prepull = [
+  "alpine:3.20",
+  "docker:27-cli",
+]
+
+max_age = "7d"
+
+verify {
+  boot_timeout = "5m"
+  timeout      = "15m"
+}

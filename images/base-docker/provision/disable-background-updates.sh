@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Stops workers from updating themselves: they would take the CPU and the package lock from jobs, and a
+# worker lives for hours. New packages come with a new AMI.
+set -euo pipefail
+
+for unit in apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service dnf-makecache.timer man-db.timer; do
+  if systemctl cat "$unit" &>/dev/null; then
+    systemctl mask --quiet "$unit"
+  fi
+done

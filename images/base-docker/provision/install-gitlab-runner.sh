@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Installs the gitlab-runner program, not registered and not a service: jobs that run on the instance
+# itself (instance, shell executor) call it to move artifacts and caches.
+set -euo pipefail
+# shellcheck source=../../_shared/provision/lib/system.sh
+source "$LIB/system.sh"
+# shellcheck source=../../_shared/provision/lib/fetch.sh
+source "$LIB/fetch.sh"
+
+if offline; then
+  left_out gitlab-runner "the distribution has no package"
+  exit 0
+fi
+version=$(pinned_version gitlab-runner)
+releases=https://gitlab-runner-downloads.s3.amazonaws.com/v$version
+fetch "$releases/binaries/gitlab-runner-linux-$(go_architecture)" /usr/local/bin/gitlab-runner "$releases/release.sha256"
+chmod 0755 /usr/local/bin/gitlab-runner

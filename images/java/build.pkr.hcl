@@ -1,0 +1,27 @@
+build {
+  sources = ["source.amazon-ebs.worker"]
+
+  provisioner "shell" {
+    inline = ["mkdir -p ${local.staging}"]
+  }
+
+  provisioner "file" {
+    sources     = ["shared", "hooks", "rootfs"]
+    destination = "${local.staging}/"
+  }
+
+  provisioner "shell" {
+    environment_vars = local.environment
+    execute_command  = local.run_as_root
+    scripts = [
+      "shared/provision/prepare.sh",
+      "shared/provision/install-rootfs.sh",
+      "provision/install-jdk.sh",
+      "provision/install-maven.sh",
+      "provision/install-gradle.sh",
+      "shared/provision/install-hooks.sh",
+      "shared/provision/pull-images.sh",
+      "shared/provision/clean-up.sh",
+    ]
+  }
+}

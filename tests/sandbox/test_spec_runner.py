@@ -1,0 +1,213 @@
+"""Specs run over real SSH against a server of this test's own."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from amifactory.domain.cancellation import Cancellation, CancelledError
+from amifactory.spec.run import SpecResult, SshHost, run_specs
+from amifactory.spec.ssh import SshTimeoutError, probe_ssh, wait_for_ssh
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FACTS: dict[str, object] = {
+    "image": "node",
+    "architecture": "x86_64",
+    "offline": False,
+    "tools": {"node": "22"},
+    "prepull": {},
+    "left_out": {},
+}
+
+SSHD_CONFIG = """
+ListenAddress 127.0.0.1
+Port {port}
+HostKey {folder}/host-key
+AuthorizedKeysFile {folder}/key.pub
+PidFile {folder}/pid
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshHost]:
+    folder = tmp_path_factory.mktemp("sshd")
+    sshd = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
+    assert sshd, "sshd is not installed; run: apt-get install openssh-server"
+    Path("/run/sshd").mkdir(exist_ok=True)
+    for name in ("key", "host-key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name)], check=True)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    config = folder / "sshd_config"
+    config.write_text(SSHD_CONFIG.format(port=port, folder=folder))
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen([sshd, "-D", "-e", "-f", str(config)], stderr=log) as server,
+    ):
+        user = pwd.getpwuid(os.getuid()).pw_name
+        reached = SshHost(address="127.0.0.1", user=user, key_file=folder / "key", port=port)
+        wait(reached, timedelta(seconds=10))
+        yield reached
+        server.terminate()
+
+
+def wait(host: SshHost, timeout: timedelta, cancelled: Cancellation | None = None) -> None:
+    wait_for_ssh(
+        host,
+        timeout=timeout,
+        clock=time.monotonic,
+        pause=lambda _: time.sleep(0.1),
+        cancelled=cancelled or Cancellation(),
+    )
+
+
+class Bench:
+    """Writes specs and runs them."""
+
+    def __init__(self, root: Path, host: SshHost) -> None:
+        self.root = root
+        self.host = host
+        self.folders: list[Path] = []
+        self.lines: list[str] = []
+        self.cancelled = Cancellation()
+
+    def spec(self, image: str, text: str, name: str = "test_it.py") -> None:
+        folder = self.root / "images" / image / "spec"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+        if folder not in self.folders:
+            self.folders.append(folder)
+
+    def run(
+        self, timeout: timedelta = timedelta(minutes=1), facts: dict[str, object] | None = None
+    ) -> SpecResult:
+        return run_specs(
+            self.folders,
+            self.host,
+            log=self.root / "spec.log",
+            junit=self.root / "junit.xml",
+            timeout=timeout,
+            environment=dict(os.environ),
+            facts=facts or FACTS,
+            on_line=self.lines.append,
+            cancelled=self.cancelled,
+        )
+
+
+@pytest.fixture
+def bench(tmp_path: Path, host: SshHost) -> Bench:
+    return Bench(tmp_path, host)
+
+
+def test_specs_of_several_folders_with_one_file_name_all_run(bench: Bench) -> None:
+    bench.spec("base", "def test_root(host):\n    assert host.user('root').exists\n")
+    bench.spec(
+        "node",
+        "def test_pinned(host, facts):\n    assert host.check_output('echo 22') == facts.tools['node']\n",
+    )
+    result = bench.run()
+    assert result.problem is None
+    assert (result.passed, result.failed, result.errors) == (2, 0, 0)
+    assert any("node/spec/test_it.py::test_pinned" in line for line in bench.lines)
+    assert "2 passed" in (bench.root / "spec.log").read_text()
+    assert (bench.root / "junit.xml").exists()
+
+
+def test_commands_run_on_the_host_and_not_here(bench: Bench) -> None:
+    bench.spec("base", "def test_ssh(host):\n    assert host.check_output('echo $SSH_CONNECTION')\n")
+    assert bench.run().problem is None
+
+
+def test_a_failing_test_rejects_with_its_reason(bench: Bench) -> None:
+    bench.spec(
+        "node", "def test_good(host):\n    pass\n\ndef test_bad(host):\n    assert 1 == 2, 'no node'\n"
+    )
+    result = bench.run()
+    assert (result.passed, result.failed) == (1, 1)
+    assert result.failures[0].test == "node/spec/test_it.py::test_bad"
+    assert "no node" in result.failures[0].message
+    assert result.problem is not None
+    assert result.problem.startswith("1 of 2 spec tests failed: node/spec/test_it.py::test_bad: ")
+
+
+def test_no_test_at_all_rejects(bench: Bench) -> None:
+    bench.spec("node", "x = 1\n")
+    assert bench.run().problem == "spec collected no tests"
+
+
+def test_a_spec_that_cannot_be_imported_rejects(bench: Bench) -> None:
+    bench.spec("node", "import nothing_of_that_name\n\ndef test_x(host):\n    pass\n")
+    result = bench.run()
+    assert result.errors == 1
+    assert result.problem is not None
+    assert "nothing_of_that_name" in result.problem
+
+
+def test_a_spec_that_hangs_is_stopped(bench: Bench) -> None:
+    bench.spec("node", "def test_hangs(host):\n    host.run('sleep 300')\n")
+    began = time.monotonic()
+    result = bench.run(timeout=timedelta(seconds=3))
+    assert time.monotonic() - began < 12
+    assert result.problem == "spec did not end within 3 s (verify.timeout)"
+
+
+def test_a_cancelled_run_says_nothing_of_the_build(bench: Bench) -> None:
+    bench.spec("node", "def test_hangs(host):\n    host.run('sleep 300')\n")
+    timer = threading.Timer(2, bench.cancelled.request)
+    timer.start()
+    began = time.monotonic()
+    with pytest.raises(CancelledError):
+        bench.run()
+    timer.join()
+    assert time.monotonic() - began < 12
+
+
+def test_what_offline_builds_leave_out_is_skipped_and_nothing_else(bench: Bench) -> None:
+    text = "import pytest\n\n@pytest.mark.needs_tool('{0}')\ndef test_{0}(host):\n    assert {1}\n"
+    bench.spec("infra", text.format("helm", "False"), "test_helm.py")
+    bench.spec("infra", text.format("jq", "True"), "test_jq.py")
+    left_out = {"helm": "not in Debian", "jq": ""}
+    result = bench.run(facts={**FACTS, "offline": True, "left_out": {"helm": "not in Debian"}})
+    assert (result.passed, result.skipped, result.problem) == (1, 1, None)
+    online = bench.run(facts={**FACTS, "left_out": left_out})
+    assert (online.passed, online.failed) == (1, 1), "online nothing may be missing"
+
+
+def test_settings_around_the_specs_do_not_reach_them(bench: Bench) -> None:
+    (bench.root / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
+    (bench.root / "conftest.py").write_text("raise RuntimeError('not mine')\n")
+    bench.spec("node", "def test_x(host):\n    pass\n")
+    assert bench.run().problem is None
+    assert not list(bench.root.rglob("__pycache__"))
+
+
+def test_ssh_that_never_answers_times_out_with_the_reason(host: SshHost, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    closed = SshHost(address="127.0.0.1", user="nobody", key_file=tmp_path, port=port)
+    with pytest.raises(SshTimeoutError, match="connection refused"):
+        wait(closed, timedelta(seconds=0.3))
+
+
+def test_a_refused_key_is_the_reason(host: SshHost, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(other)], check=True)
+    problem = probe_ssh(SshHost(address=host.address, user=host.user, key_file=other, port=host.port))
+    assert problem is not None
+    assert "Permission denied" in problem
