@@ -29,6 +29,7 @@ class PlainProgress:
         self._say = say
         self._clock = clock
         self._began = clock()
+        self._steps: dict[Target, str] = {}
 
     def __enter__(self) -> Self:
         """Returns itself; there is nothing to set up."""
@@ -43,8 +44,10 @@ class PlainProgress:
             self._line(f"{len(plan.stale)} of {len(plan.steps)} images to do")
 
     def step(self, target: Target, name: str) -> None:
-        """Says that a step began."""
-        self._line(f"{target}: {name}")
+        """Says that a step began; Packer may announce one several times."""
+        if self._steps.get(target) != name:
+            self._steps[target] = name
+            self._line(f"{target}: {name}")
 
     def output(self, target: Target, line: str) -> None:
         """Says nothing: the log has it."""

@@ -137,6 +137,8 @@ def _explain(error: UnexpectedInput, text: str) -> tuple[int, str]:
     token = getattr(error, "token", None)
     at_end = token is None or token.type == "$END"
     line = len(lines) if at_end else error.line
+    if lines and lines[min(line, len(lines)) - 1].startswith(("<<<<<<<", "=======", ">>>>>>>")):
+        return line, "a merge conflict is not resolved"
     for number in range(min(line, len(lines)), 0, -1):
         if _has_open_string(lines[number - 1]):
             return number, "a string that starts on this line is not closed"

@@ -34,7 +34,11 @@ def explain(error: ValidationError, model: type[Model]) -> Iterator[tuple[tuple[
         )
         if detail["type"] == "too_short" and inner:
             continue  # it is only short of the items that are wrong themselves
-        if "[key]" in detail["loc"]:
+        block = schema_of(model).blocks.get(str(place[0])) if len(place) == 1 else None
+        if block is not None and detail["type"] == "missing":
+            label = schema_of(block.model).label
+            yield place, f'missing block {place[0]} "{label}" {{ … }}'
+        elif "[key]" in detail["loc"]:
             yield place, _sentence(dict(detail), _key(place[:-1], model))
         else:
             yield place, _sentence(dict(detail), _key(place, model))
@@ -42,6 +46,8 @@ def explain(error: ValidationError, model: type[Model]) -> Iterator[tuple[tuple[
 
 def _key(place: tuple[str | int, ...], model: type[Model]) -> str:
     """Returns the key as its block sees it: ``mode`` for ``("secret", 0, "mode")``, ``tools.node``."""
+    if place == ("name",) and schema_of(model).label != "name":
+        return "folder name"
     words: list[str] = []
     for part in place:
         block = schema_of(model).blocks.get(str(part))
@@ -57,7 +63,7 @@ def _sentence(detail: dict[str, Any], key: str) -> str:
     context, given = detail.get("ctx", {}), detail["input"]
     match detail["type"]:
         case "missing":
-            sentence = f'missing key "{key}"' if key else "this block is missing"
+            sentence = f'missing key "{key}"'
         case "value_error":
             sentence = f"{key} {context['error']}".lstrip()
         case "enum" | "literal_error":

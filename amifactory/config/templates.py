@@ -164,7 +164,8 @@ def _neighbours(root: Path, folder: Path, name: str) -> list[str]:
     beside = locate(root, folder, str(parent))
     if beside is None or not (root / beside).is_dir():
         return []
-    return [str(parent / entry.name) for entry in (root / beside).iterdir()]
+    names = (str(parent / entry.name) for entry in (root / beside).iterdir())
+    return [name for name in names if locate(root, folder, name) is not None]
 
 
 def _check_script(root: Path, script: Path) -> Iterator[Problem]:

@@ -98,8 +98,9 @@ def plan_builds(
         if want.target in forced:
             steps[want.target] = Step(wanted=want, action=Action.BUILD, reasons=("forced",))
         elif parent and parent.action is Action.BUILD:
-            reasons = _changes(want, history, recipes) + (("parent rebuilt",) if history else ())
-            steps[want.target] = Step(wanted=want, action=Action.BUILD, reasons=reasons)
+            reasons = (*_changes(want, history, recipes), *(("parent rebuilt",) if history else ()))
+            unique = tuple(dict.fromkeys(reasons))
+            steps[want.target] = Step(wanted=want, action=Action.BUILD, reasons=unique)
         else:
             steps[want.target] = _plan_one(want, history, parent, now, recipes)
     return BuildPlan(steps=tuple(steps.values()))
@@ -198,7 +199,7 @@ def _differences(before: Recipe, want: Wanted) -> Iterable[str]:
         else:
             yield f"prepull {reference} {'added' if reference in now.prepull else 'removed'}"
     if before.parent != now.parent:
-        yield "parent changed" if want.parent else "newer source AMI"
+        yield "parent rebuilt" if want.parent else "newer source AMI"
 
 
 def _changed_keys(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:

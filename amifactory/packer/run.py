@@ -73,7 +73,7 @@ def run_packer(
     log: Path,
     environment: Mapping[str, str],
     timeout: float,
-    on_event: Callable[[Event], None],
+    on_event: Callable[[Event], object],
     cancellation: Cancellation,
     clock: Callable[[], float],
     grace: float = GRACE_SECONDS,

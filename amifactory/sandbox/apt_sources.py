@@ -56,7 +56,8 @@ class Mirrors:
         """Returns the text of an apt ``.sources`` file with these archives."""
         archives = [Archive(uri=self.main, suite=suite), *self.others]
         return "\n".join(
-            f"Types: deb\nURIs: {archive.uri}\nSuites: {archive.suite}\nComponents: main\nSigned-By: {keyring}\n"
+            f"Types: deb\nURIs: {archive.uri}\nSuites: {archive.suite}\n"
+            f"Components: main\nSigned-By: {keyring}\n"
             for archive in archives
         )
 
@@ -81,7 +82,8 @@ def choose_mirrors(
     main = given or (by_suite[suite].uri if suite in by_suite else None)
     if main is None:
         raise MissingToolError(
-            f"apt on this machine knows no mirror of Debian {suite}, which the sandbox's source AMI is made from",
+            f"apt on this machine knows no mirror of Debian {suite}, "
+            "which the sandbox's source AMI is made from",
             hint=f"name one: export {MIRROR_VARIABLE}=http://<mirror>/debian",
         )
     extra = tuple(by_suite[name] for name in (f"{suite}-updates", f"{suite}-security") if name in by_suite)

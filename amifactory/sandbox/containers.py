@@ -5,9 +5,10 @@ How a container is made fit for systemd and for Docker inside it is in `_host_co
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
@@ -15,11 +16,13 @@ from docker.types import Mount
 
 from amifactory.sandbox.driver import DriverError
 from amifactory.sandbox.names import LABEL
+from amifactory.sandbox.network import address_on
 from amifactory.sandbox.volumes import copy_volume, volume_exists
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from ipaddress import IPv4Network
+    from pathlib import Path
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -28,24 +31,23 @@ if TYPE_CHECKING:
     from amifactory.sandbox.names import Names
 
 INIT = "/usr/lib/sandbox-init/boot"
+SSH_SECONDS = 5
+"""How long launch and start wait for sshd: Packer waits as long again after one refused connection."""
 SHUTDOWN_SECONDS = 30
 """How long an instance may take to shut down before its power is cut."""
 
 _DOCKER_DISK = "/var/lib/docker"
-_CAPABILITIES = ["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "SYSLOG", "DAC_READ_SEARCH", "LINUX_IMMUTABLE",
-                 "SYS_BOOT"]  # fmt: skip
+_CAPABILITIES = [
+    "SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_NICE", "SYSLOG", "DAC_READ_SEARCH", "LINUX_IMMUTABLE",
+    "SYS_BOOT",
+]  # fmt: skip
 """What systemd and Docker inside need beyond Docker's defaults; ``--privileged`` would fail on a machine that
 lacks a capability itself."""
 _EXIT_CODE_OF_REBOOT = "129"
 """What the kernel makes of ``reboot`` in a container: its first process dies of SIGHUP."""
 _READ_ONLY = [
-    "/proc/sys/kernel",
-    "/proc/sys/vm",
-    "/proc/sys/fs",
-    "/proc/sys/dev",
-    "/proc/sysrq-trigger",
-    "/proc/irq",
-]
+    "/proc/sys/kernel", "/proc/sys/vm", "/proc/sys/fs", "/proc/sys/dev", "/proc/sysrq-trigger", "/proc/irq",
+]  # fmt: skip
 """Kernel settings that are this machine's, not the instance's own; ``/proc/sys/net`` is the instance's."""
 
 
@@ -70,7 +72,7 @@ class ContainerDriver:
         self._stops_lock = threading.Lock()
 
     def launch(self, launch: Launch) -> None:
-        """Boots a new instance; returns once systemd runs in it."""
+        """Boots a new instance; returns once its sshd answers."""
         name = self._names.instance(launch.instance_id)
         labels = {LABEL: self._names.sandbox_id, f"{LABEL}.instance": launch.instance_id}
         with _docker_errors(f"instance {launch.instance_id} cannot be launched from {launch.image_id}"):
@@ -89,11 +91,10 @@ class ContainerDriver:
                 environment={"container": "docker"},
                 labels=labels,
                 host_config=self._host_config(name),
-                networking_config=api.create_networking_config(
-                    {self._names.network: api.create_endpoint_config(ipv4_address=launch.private_ip)}
-                ),
+                networking_config=address_on(self._client, self._names, launch.private_ip),
             )
             api.start(created["Id"])
+        _wait_for_ssh(launch.private_ip)
 
     def _image_of(self, image_id: str) -> str:
         return self._names.source_image if image_id == self._source_ami_id else self._names.ami(image_id)
@@ -108,7 +109,7 @@ class ContainerDriver:
             cap_add=_CAPABILITIES,
             security_opt=["seccomp=unconfined", "apparmor=unconfined"],
             cgroupns="private",
-            tmpfs={path: "exec,mode=755" for path in ["/run", "/run/lock", "/sys/fs/cgroup"]},
+            tmpfs=dict.fromkeys(["/run", "/run/lock", "/sys/fs/cgroup"], "exec,mode=755"),
         )
         config["MaskedPaths"] = ["/proc/kcore", "/proc/keys", "/proc/timer_list"]
         config["ReadonlyPaths"] = _READ_ONLY
@@ -126,7 +127,11 @@ class ContainerDriver:
         """Boots a stopped instance again."""
         self._expect_stop(instance_id, expected=False)
         with _docker_errors(f"instance {instance_id} cannot be started"):
-            self._client.containers.get(self._names.instance(instance_id)).start()
+            container = self._client.containers.get(self._names.instance(instance_id))
+            container.start()
+        _wait_for_ssh(
+            container.attrs["NetworkSettings"]["Networks"][self._names.network]["IPAMConfig"]["IPv4Address"]
+        )
 
     def reboot(self, instance_id: str) -> None:
         """Shuts the instance down and boots it."""
@@ -134,7 +139,7 @@ class ContainerDriver:
         self.start(instance_id)
 
     def terminate(self, instance_id: str) -> None:
-        """Removes the instance with its disks, and its AMI's disk too when that is deregistered and unused."""
+        """Removes the instance with its disks, and its AMI's disk when nothing else needs that any more."""
         name = self._names.instance(instance_id)
         self._expect_stop(instance_id, expected=True)
         with _docker_errors(f"instance {instance_id} cannot be terminated"):
@@ -222,6 +227,17 @@ class ContainerDriver:
             return self._client.containers.get(self._names.instance(instance_id))
         except NotFound:
             return None
+
+
+def _wait_for_ssh(address: str) -> None:
+    """Returns once sshd answers, or after `SSH_SECONDS`: what never answers must still become ``running``."""
+    deadline = time.monotonic() + SSH_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection((address, 22), timeout=SSH_SECONDS):
+                return
+        except OSError:
+            time.sleep(0.02)
 
 
 @contextmanager

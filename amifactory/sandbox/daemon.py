@@ -1,10 +1,11 @@
-"""The sandbox's one process: network, registry and AWS server from start to SIGTERM, then nothing left behind.
+"""The sandbox's one process: network, registry and AWS server until SIGTERM, then nothing left behind.
 
 Started by `lifecycle.ensure` as ``python -m amifactory.sandbox.daemon ROOT REGION STATE_BUCKET``.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import logging
 import os
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SERVER = "amifactory.sandbox.server"
+_MOTO = ("moto.ec2.responses", "moto.moto_server.werkzeug_app", "moto.s3.models", "moto.sts.models")
+"""What the server imports only once it serves."""
 _LOOPBACK = IPv4Address("127.0.0.1")
 _ACCESS_KEY_ID = "SANDBOXACCESSKEY"
 _SECRET_ACCESS_KEY = "sandbox"  # noqa: S105  # signs requests to this machine only
@@ -56,7 +60,7 @@ def running_sandbox(
         driver = ContainerDriver(
             client, names, subnet=network.subnet, source_ami_id=source.ami_id, resolver_file=resolver_file
         )
-        server = importlib.import_module("amifactory.sandbox.server")
+        server = importlib.import_module(_SERVER)
         with server.serve(driver, settings):
             yield SandboxState(
                 id=names.sandbox_id,
@@ -79,17 +83,35 @@ def running_sandbox(
 
 
 def _make_surroundings(client: DockerClient, names: Names, source: SourceAmi) -> tuple[Network, str]:
-    """Makes image, network and registry, while the slowest import happens; they wait for Docker, not for each other."""
+    """Makes image, network and registry at once, while the slowest import happens."""
     with ThreadPoolExecutor() as pool:
-        image = pool.submit(import_source_image, client, names, source.tarball)
-        made_network = pool.submit(create_network, client, names)
-        layer = pool.submit(busybox_layer, source.tarball)
-        importlib.import_module("amifactory.sandbox.server")
-        network = made_network.result()
-        image.result()
-        address = registry.start_registry(client, names, network)
-        RegistryClient(address).push_base(layer.result(), source.architecture)
+        surroundings = pool.submit(_make_docker_objects, client, names, source, pool)
+        _import_server()
+        return surroundings.result()
+
+
+def _make_docker_objects(
+    client: DockerClient, names: Names, source: SourceAmi, pool: ThreadPoolExecutor
+) -> tuple[Network, str]:
+    image = pool.submit(import_source_image, client, names, source.tarball)
+    layer = pool.submit(busybox_layer, source.tarball)
+    network = create_network(client, names)
+    address = registry.start_registry(client, names, network)
+    RegistryClient(address).push_base(layer.result(), source.architecture)
+    log.info("registry answers at %s on network %s", address, network.subnet)
+    image.result()
+    log.info("source image imported")
     return network, address
+
+
+def _import_server() -> None:
+    """Imports moto, whose many objects all stay: collecting garbage meanwhile takes a third longer."""
+    gc.disable()
+    for module in (_SERVER, *_MOTO):
+        importlib.import_module(module)
+    gc.enable()
+    gc.freeze()
+    log.info("moto imported")
 
 
 def _write_resolver_file(folder: StateFolder) -> Path | None:

@@ -41,7 +41,7 @@ class InstanceDriver(Protocol):
     """Where instances get their addresses; the API side makes it the default VPC's range."""
 
     def launch(self, launch: Launch) -> None:
-        """Boots a new instance; returns once it runs, not once it has configured itself."""
+        """Boots a new instance; returns once its sshd answers, or has had time enough to."""
 
     def stop(self, instance_id: str) -> None:
         """Shuts the instance down, keeping its disks."""
@@ -68,7 +68,7 @@ class InstanceDriver(Protocol):
         """Returns what the instance wrote to its console."""
 
     def watch(self, powered_off: Callable[[str], None]) -> None:
-        """Returns at once; from then on calls back, from any thread, with each instance that stopped by itself."""
+        """Returns at once; then calls back, from any thread, with each instance that stopped by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +78,8 @@ class ServerSettings:
     Attributes:
         addresses: Where to listen, nowhere else: loopback and the gateway of the instances' network.
         port: The AWS endpoint's, at every address.
-        imds_port: The instance metadata service's, at ``gateway`` only; packets to 169.254.169.254:80 end there.
+        imds_port: The instance metadata service's, at ``gateway`` only; what instances send to
+            169.254.169.254:80 arrives there.
         instance_endpoint: The AWS endpoint as instances reach it.
         state_bucket: Made at start.
         reserved: How many addresses at the start of the subnet belong to the sandbox itself.

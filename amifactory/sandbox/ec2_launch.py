@@ -29,8 +29,9 @@ class LaunchMixin:
         """Makes instances, pending, and starts their machines."""
         template = self._template(options)
         ami = self._bootable_image(image_id or template.get("ImageId"))
-        options = self._merge({**options, "groups_by_name": security_group_names}, template, ami)
-        options.pop("groups_by_name", None)
+        options = self._merge(options, template, ami)
+        if not security_group_names:
+            self._default_group(options, template)
         reservation = super().run_instances(ami.id, count, user_data, security_group_names, **options)  # type: ignore[misc]
         profile = template.get("IamInstanceProfile") if not requested_profile(options) else None
         for instance in reservation.instances:
@@ -78,18 +79,17 @@ class LaunchMixin:
             merged["associate_public_ip"] = next(
                 (nic.get("AssociatePublicIpAddress") for nic in merged["nics"]), None
             )
-        self._default_group(merged, template)
         requested = merged.get("block_device_mappings") or template.get("BlockDeviceMappings") or []
         merged["block_device_mappings"] = root_mapping(requested, ami)
         return merged
 
     def _default_group(self: Any, options: dict[str, Any], template: dict[str, Any]) -> None:
         """An instance with no security group named is in its VPC's default one."""
-        named = [options.get("security_group_ids"), options.get("nics") and options["nics"][0].get("Groups")]
-        named += [template.get("SecurityGroupIds"), template.get("SecurityGroups")]
-        if any(named) or options.pop("groups_by_name", None):
+        nics = options["nics"][:1]
+        named = [options.get("security_group_ids"), *(nic.get("Groups") for nic in nics)]
+        if any(named) or template.get("SecurityGroupIds") or template.get("SecurityGroups"):
             return
-        subnet_id = options.get("subnet_id") or options["nics"][0].get("SubnetId")
+        subnet_id = options.get("subnet_id") or nics[0].get("SubnetId")
         vpc = self.get_subnet(subnet_id).vpc_id
         options["security_group_ids"] = [self.get_security_group_from_name("default", vpc).id]
 
@@ -147,7 +147,7 @@ def root_mapping(requested: list[dict[str, Any]], ami: SandboxAmi) -> list[dict[
             )
         given = {key: value for key, value in (mapping.get("Ebs") or {}).items() if value is not None}
         given.pop("SnapshotId", None)
-        ebs |= given
+        ebs |= {**given, "Encrypted": ebs["Encrypted"] or given.get("Encrypted", False)}
     smallest = ami.root_volume.size
     ebs["VolumeSize"] = int(ebs["VolumeSize"])
     if ebs["VolumeSize"] < smallest:

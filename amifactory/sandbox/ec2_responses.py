@@ -33,6 +33,8 @@ def run_instances(response: Any) -> Any:
     if not 1 <= least <= most:
         raise ec2_error("InvalidParameterValue", "MinCount must be at least 1 and at most MaxCount")
     response.params["MinCount"] = most
+    for mapping in response.params.get("BlockDeviceMappings", []):
+        mapping.get("Ebs", {}).setdefault("DeleteOnTermination", True)  # the AMI's, where moto says false
     result: ActionResult = InstanceResponse.run_instances(response)
     for instance in result.result.instances[1:]:  # type: ignore[attr-defined]
         _associate(backend, instance, parameters.get("IamInstanceProfile"))

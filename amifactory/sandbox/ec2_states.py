@@ -26,6 +26,20 @@ def set_state(instance: Any, name: str) -> None:
     instance._state.name, instance._state.code = name, CODES[name]  # noqa: SLF001 - moto has no setter
 
 
+def fail_start(instance: Any, reason: str) -> None:
+    """Leaves an instance stopped whose machine would not start again."""
+    instance.stop()
+    set_state(instance, "stopped")
+    instance.state_reason.code = "Server.InternalError"
+    instance.state_reason.message = f"Server.InternalError: Internal error on start: {reason}"
+
+
+def fail_stop(instance: Any, _: str) -> None:
+    """Leaves an instance running whose machine would not stop, so that it can be asked again."""
+    instance.start()
+    settle_addresses(instance)
+
+
 def fail_launch(instance: Any, reason: str) -> None:
     """Terminates an instance whose machine would not start, and says why as EC2 does."""
     instance.terminate()
@@ -51,7 +65,7 @@ class StatesMixin:
             private_ip=instance.private_ip,
             hostname=instance.private_dns_name.partition(".")[0],
         )
-        self._follow(instance, "pending", "running", partial(self.world.driver.launch, launch))
+        self._follow(instance, "running", partial(self.world.driver.launch, launch), fail_launch)
 
     def start_instances(self: Any, instance_ids: list[str]) -> list[tuple[Any, Any]]:
         """Starts stopped instances; started ones stay as they are."""
@@ -61,7 +75,7 @@ class StatesMixin:
         for instance, _ in changes:
             settle_addresses(instance)
             set_state(instance, "pending")
-            self._follow(instance, "pending", "running", partial(self.world.driver.start, instance.id))
+            self._follow(instance, "running", partial(self.world.driver.start, instance.id), fail_start)
         return [*changes, *self._unchanged(instance_ids, stopped)]
 
     def stop_instances(self: Any, instance_ids: list[str]) -> list[tuple[Any, Any]]:
@@ -71,7 +85,7 @@ class StatesMixin:
         changes: list[tuple[Any, Any]] = super().stop_instances(list(running))  # type: ignore[misc]
         for instance, _ in changes:
             set_state(instance, "stopping")
-            self._follow(instance, "stopping", "stopped", partial(self.world.driver.stop, instance.id))
+            self._follow(instance, "stopped", partial(self.world.driver.stop, instance.id), fail_stop)
         return [*changes, *self._unchanged(instance_ids, running)]
 
     def terminate_instances(self: Any, instance_ids: list[str]) -> list[tuple[Any, Any]]:
@@ -88,9 +102,7 @@ class StatesMixin:
             changes = super().terminate_instances(list(going))  # type: ignore[misc]
         for instance, _ in changes:
             set_state(instance, "shutting-down")
-            self._follow(
-                instance, "shutting-down", "terminated", partial(self.world.driver.terminate, instance.id)
-            )
+            self._follow(instance, "terminated", partial(self.world.driver.terminate, instance.id), None)
         return [*changes, *self._unchanged(instance_ids, going)]
 
     def reboot_instances(self: Any, instance_ids: list[str]) -> list[Any]:
@@ -124,8 +136,15 @@ class StatesMixin:
         rest = [i for i in self.get_multi_instances_by_id(instance_ids) if i.id not in changed]
         return [(instance, instance._state) for instance in rest]  # noqa: SLF001
 
-    def _follow(self: Any, instance: Any, during: str, after: str, machine: Callable[[], None]) -> None:
-        """Has the machine do something in the background, then moves the instance from state to state."""
+    def _follow(
+        self: Any,
+        instance: Any,
+        after: str,
+        machine: Callable[[], None],
+        failed: Callable[[Any, str], None] | None,
+    ) -> None:
+        """Has the machine do something in the background, then moves the instance on to its next state."""
+        during = instance.state
 
         def job() -> None:
             problem = None
@@ -135,16 +154,13 @@ class StatesMixin:
                 log.exception("instance %s: %s failed", instance.id, during)
                 problem = str(error)
             with self.world.lock:
-                self._arrive(instance, during, after, problem)
+                if instance.state != during:
+                    return  # something newer was asked of it meanwhile
+                if problem is None or failed is None:
+                    set_state(instance, after)
+                else:
+                    failed(instance, problem)
+                if problem is None and after == "terminated":
+                    release_addresses(instance)
 
         self.world.work.submit(instance.id, job)
-
-    def _arrive(self: Any, instance: Any, during: str, after: str, problem: str | None) -> None:
-        if after == "terminated":
-            release_addresses(instance)
-        if instance.state != during:
-            return  # something newer was asked of it meanwhile
-        if problem is not None and during == "pending":
-            fail_launch(instance, problem)
-        else:
-            set_state(instance, after)

@@ -135,14 +135,18 @@ def page(amis: Sequence[Any], *, size: int | None, token: str | None) -> tuple[S
     if size is not None and not 1 <= size <= LARGEST_PAGE:
         raise ec2_error("InvalidParameterValue", f"Value ( {size} ) for parameter maxResults is invalid.")
     if token:
-        try:
-            after = base64.urlsafe_b64decode(token).decode()
-        except ValueError as error:
-            raise ec2_error("InvalidNextToken", f"The token '{token}' is invalid") from error
+        after = _decoded(token)
         amis = [ami for ami in amis if ami.id > after]
     size = size or LARGEST_PAGE
     rest = len(amis) > size
     return amis[:size], base64.urlsafe_b64encode(amis[size - 1].id.encode()).decode() if rest else None
+
+
+def _decoded(token: str) -> str:
+    try:
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+    except ValueError as error:
+        raise ec2_error("InvalidNextToken", f"The token '{token}' is invalid") from error
 
 
 def describe(ami: Any) -> dict[str, Any]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from amifactory.sandbox.images_model import SandboxAmi
 
 TAGGABLE = {"image", "snapshot"}
+DEFAULT_KEY = "alias/aws/ebs"
 
 
 def describe_images(response: Any) -> Any:
@@ -122,10 +123,12 @@ def copy_disks(backend: Any, source: SandboxAmi, copy: SandboxAmi) -> None:
 
 def check_key(backend: Any, key_id: str) -> None:
     """Raises when KMS has no such key or alias in the Region."""
-    keys = kms_backends[backend.account_id][backend.region_name]
-    known = keys.get_key_id_from_alias(key_id) if "alias/" in key_id else keys.get_key_id(key_id)
-    if key_id != "alias/aws/ebs" and known not in keys.keys:
-        raise DriverError(f"Given key ID is not accessible: {key_id}")
+    if key_id == DEFAULT_KEY:
+        return
+    try:
+        kms_backends[backend.account_id][backend.region_name].describe_key(key_id)
+    except KeyError as error:
+        raise DriverError(f"Given key ID is not accessible: {key_id}") from error
 
 
 def deregister_image(response: Any) -> Any:

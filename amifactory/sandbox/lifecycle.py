@@ -58,7 +58,9 @@ def ensure(
     say: Callable[[str], None],
     environment: Mapping[str, str] = os.environ,
 ) -> SandboxState:
-    """Returns the factory's running sandbox, started now unless it runs; holds a stand-in for each of ``prepull``.
+    """Returns the factory's running sandbox, started now unless it runs.
+
+    Its registry then holds a stand-in for each of ``prepull`` that it can.
 
     Raises:
         MissingToolError: Docker, debootstrap, docker-registry or moto is missing.
@@ -114,8 +116,8 @@ def _start(
         raise MissingToolError(
             "the sandbox's packages are not installed", hint="pip install 'amifactory[sandbox]'"
         )
-    from amifactory.sandbox import source_ami
-    from amifactory.sandbox.registry import require_registry_program
+    from amifactory.sandbox import source_ami  # noqa: PLC0415
+    from amifactory.sandbox.registry import require_registry_program  # noqa: PLC0415
 
     require_registry_program()
     _remove_remains(folder)
@@ -162,7 +164,7 @@ def _did_not_start(folder: StateFolder, how: str) -> DriverError:
 def _add_stand_ins(
     folder: StateFolder, state: SandboxState, prepull: Sequence[str], say: Callable[[str], None]
 ) -> SandboxState:
-    from amifactory.sandbox.stand_ins import push_stand_ins
+    from amifactory.sandbox.stand_ins import push_stand_ins  # noqa: PLC0415
 
     missing = [reference for reference in dict.fromkeys(prepull) if reference not in state.stand_ins]
     push_stand_ins(state.registry, missing, say)
@@ -177,10 +179,28 @@ def status(root: Path) -> SandboxStatus:
     state = folder.read()
     if state is None or not is_running(state):
         return SandboxStatus(running=False, state=None, instances=(), log=folder.log_file)
-    from amifactory.sandbox.machine import connect, list_machines
+    from amifactory.sandbox.machine import connect, list_machines  # noqa: PLC0415
 
     machines = tuple(Machine(**machine) for machine in list_machines(connect(), state.id))
     return SandboxStatus(running=True, state=state, instances=machines, log=folder.log_file)
+
+
+def console(root: Path, instance_id: str) -> str:
+    """Returns what an instance of the sandbox wrote to its console.
+
+    Raises:
+        UsageError: There is no such instance.
+    """
+    from docker.errors import NotFound  # noqa: PLC0415
+
+    from amifactory.sandbox.machine import connect  # noqa: PLC0415
+    from amifactory.sandbox.names import Names  # noqa: PLC0415
+
+    try:
+        output: bytes = connect().containers.get(Names.of(root).instance(instance_id)).logs()
+    except NotFound as error:
+        raise UsageError(f"the sandbox has no instance {instance_id}") from error
+    return output.decode(errors="replace")
 
 
 def down(root: Path) -> None:
@@ -197,8 +217,8 @@ def down(root: Path) -> None:
 
 
 def _remove_remains(folder: StateFolder) -> None:
-    from amifactory.sandbox.machine import connect, remove_everything
-    from amifactory.sandbox.names import Names
+    from amifactory.sandbox.machine import connect, remove_everything  # noqa: PLC0415
+    from amifactory.sandbox.names import Names  # noqa: PLC0415
 
     client = connect()
     for pid in _daemons_of(folder):
@@ -208,7 +228,7 @@ def _remove_remains(folder: StateFolder) -> None:
 
 
 def _daemons_of(folder: StateFolder) -> list[int]:
-    """Returns the processes that run this factory's sandbox, found by their command line: state files get lost."""
+    """Returns the processes that run this factory's sandbox, by their command line: state files get lost."""
     wanted = [b"-m", _MODULE.encode(), str(folder.root.resolve()).encode()]
     found = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
@@ -15,7 +16,7 @@ from amifactory.sandbox.names import LABEL
 from amifactory.sandbox.network import close_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from docker import DockerClient
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 _SLOW_CALL_SECONDS = 900
 """A commit of an instance with many gigabytes is one call."""
-_SOCKET = Path("/var/run/docker.sock")
 
 
 def connect() -> DockerClient:
@@ -58,48 +58,45 @@ def import_source_image(client: DockerClient, names: Names, tarball: Path) -> No
 
 
 def remove_everything(client: DockerClient, names: Names) -> None:
-    """Removes every container, volume, network, image and firewall rule of a sandbox; nothing left is no error."""
-    only_ours = {"label": f"{LABEL}={names.sandbox_id}"}
-    _remove_each(
-        lambda container=container: container.remove(force=True, v=True)
-        for container in client.containers.list(all=True, filters=only_ours, ignore_removed=True)
-    )
+    """Removes every container, volume, network, image and firewall rule of a sandbox.
+
+    Nothing being left is no error.
+    """
+    ours: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={names.sandbox_id}"}
+    for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
+        with suppress(NotFound):
+            container.remove(force=True, v=True)
     close_metadata(client, names)
-    _remove_each(
-        lambda network=network: network.remove() for network in client.networks.list(filters=only_ours)
-    )
-    _remove_each(
-        lambda volume=volume: volume.remove(force=True) for volume in client.volumes.list(filters=only_ours)
-    )
-    _remove_images(client, only_ours)
+    for network in client.networks.list(filters=ours):
+        with suppress(NotFound):
+            network.remove()
+    for volume in client.volumes.list(filters=ours):
+        with suppress(NotFound):
+            volume.remove(force=True)
+    _remove_images(client, ours)
 
 
-def _remove_images(client: DockerClient, only_ours: dict[str, str]) -> None:
-    """Removes images until none is left: one that another stands on goes with, or after, that other."""
+def _remove_images(client: DockerClient, ours: dict[str, str | list[str] | bool]) -> None:
+    """Removes images until none is left: one that another stands on goes after that other."""
     for _ in range(10):
-        images = client.images.list(filters=only_ours) or client.images.list(all=True, filters=only_ours)
+        images = client.images.list(filters=ours) or client.images.list(all=True, filters=ours)
         if not images:
             return
-        newest_first = sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True)
-        for image in newest_first:
-            try:
-                client.images.remove(image.id, force=True)
-            except NotFound:
-                continue
-            except APIError as error:
-                if error.status_code != 409:  # noqa: PLR2004  # conflict: its child is removed in the next round
-                    raise
+        for image in sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True):
+            _remove_image(client, str(image.id))
     raise DriverError(
-        "Docker images of the sandbox remain", hint="docker images --filter label=amifactory.sandbox"
+        "Docker images of the sandbox remain", hint=f"docker images --all --filter label={ours['label']}"
     )
 
 
-def _remove_each(removals: Iterable[Callable[[], None]]) -> None:
-    for remove in removals:
-        try:
-            remove()
-        except NotFound:
-            continue
+def _remove_image(client: DockerClient, image_id: str) -> None:
+    try:
+        client.images.remove(image_id, force=True)
+    except NotFound:
+        return
+    except APIError as error:
+        if error.status_code != HTTPStatus.CONFLICT:  # its child is removed in the next round
+            raise
 
 
 def list_machines(client: DockerClient, sandbox_id: str) -> list[dict[str, str]]:
@@ -111,13 +108,11 @@ def list_machines(client: DockerClient, sandbox_id: str) -> list[dict[str, str]]
         {
             "instance_id": container.labels[f"{LABEL}.instance"],
             "state": container.status,
-            "private_ip": next(
-                (
-                    str(n["IPAMConfig"]["IPv4Address"])
-                    for n in container.attrs["NetworkSettings"]["Networks"].values()
-                ),
-                "",
-            ),
+            "private_ip": _address(container.attrs["NetworkSettings"]["Networks"]),
         }
         for container in containers
     ]
+
+
+def _address(networks: dict[str, Any]) -> str:
+    return next((str(network["IPAMConfig"]["IPv4Address"]) for network in networks.values()), "")

@@ -27,7 +27,8 @@ find "$units" -maxdepth 1 -type d -empty -delete
 rm -f "$root"/etc/ssh/ssh_host_* "$root/var/lib/dbus/machine-id" "$root/etc/hostname" "$root/etc/resolv.conf"
 : >"$root/etc/machine-id"
 rm -rf "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \
-  "$root"/var/log/{bootstrap.log,dpkg.log,apt,alternatives.log}
+  "$root"/var/log/{bootstrap.log,dpkg.log,apt,alternatives.log} \
+  "$root"/usr/share/{doc,info,locale,man}/*
 
 tar --create --numeric-owner --xattrs --file="$output" --directory="$root" .
 [[ -z ${SUDO_UID:-} ]] || chown "$SUDO_UID:$SUDO_GID" "$output"

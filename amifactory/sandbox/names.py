@@ -56,7 +56,7 @@ class Names:
 
     @property
     def registry(self) -> str:
-        """The container registry's container, and its volume."""
+        """The container registry's container, its volume and its Docker image."""
         return f"{self.prefix}-registry"
 
     def instance(self, instance_id: str) -> str:

@@ -1,4 +1,4 @@
-"""The sandbox's own network: a free private range, a Docker bridge on it, and the way to instance metadata."""
+"""The sandbox's own network: a free private range, a Docker bridge on it, the way to instance metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import subprocess
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from docker.errors import APIError
 from docker.types import IPAMConfig, IPAMPool
@@ -58,7 +58,7 @@ class Network:
 
 
 def free_subnets(taken: Iterable[IPv4Network], *, seed: int) -> Iterator[IPv4Network]:
-    """Yields the /20 ranges that overlap nothing taken; ``seed`` spreads sandboxes so that they seldom meet."""
+    """Yields the /20 ranges that overlap nothing taken; ``seed`` makes sandboxes begin at different ones."""
     busy = tuple(taken)
     for pool in _POOLS:
         candidates = list(pool.subnets(new_prefix=_PREFIX))
@@ -135,6 +135,13 @@ def create_network(client: DockerClient, names: Names) -> Network:
     )
 
 
+def address_on(client: DockerClient, names: Names, address: str) -> dict[str, Any]:
+    """Returns the networking part of a container's configuration: that address on the sandbox's network."""
+    endpoint = client.api.create_endpoint_config(ipv4_address=address)
+    configuration: dict[str, Any] = client.api.create_networking_config({names.network: endpoint})  # type: ignore[arg-type]  # the stubs are wrong
+    return configuration
+
+
 def open_metadata(client: DockerClient, names: Names, network: Network, *, imds_port: int) -> None:
     """Sends what instances say to the metadata address to this sandbox's server, and lets them reach it.
 
@@ -142,11 +149,18 @@ def open_metadata(client: DockerClient, names: Names, network: Network, *, imds_
     of this machine nor another sandbox notices.
     """
     gateway = str(network.gateway)
-    _iptables(client, names, [
-        ["-t", "nat", "-I", "PREROUTING", "-i", network.bridge, "-d", METADATA_ADDRESS, "-p", "tcp", "--dport", "80",
-         *_comment(names), "-j", "DNAT", "--to-destination", f"{gateway}:{imds_port}"],
-        ["-I", "INPUT", "-i", network.bridge, "-d", gateway, "-p", "tcp", *_comment(names), "-j", "ACCEPT"],
-    ])  # fmt: skip
+    redirect = ["-i", network.bridge, "-d", METADATA_ADDRESS, "-p", "tcp", "--dport", "80"]
+    target = ["-j", "DNAT", "--to-destination", f"{gateway}:{imds_port}"]
+    accept = ["-i", network.bridge, "-d", gateway, "-p", "tcp"]
+    comment = ["-m", "comment", "--comment", names.rule_comment]
+    _iptables(
+        client,
+        names,
+        [
+            ["-t", "nat", "-I", "PREROUTING", *redirect, *comment, *target],
+            ["-I", "INPUT", *accept, *comment, "-j", "ACCEPT"],
+        ],
+    )
 
 
 def close_metadata(client: DockerClient, names: Names) -> None:
@@ -160,10 +174,6 @@ def close_metadata(client: DockerClient, names: Names) -> None:
         if names.rule_comment in rule
     ]
     _iptables(client, names, removals)
-
-
-def _comment(names: Names) -> list[str]:
-    return ["-m", "comment", "--comment", names.rule_comment]
 
 
 def _iptables(client: DockerClient, names: Names, commands: Sequence[Sequence[str]]) -> list[str]:

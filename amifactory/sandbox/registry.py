@@ -6,7 +6,9 @@ this machine's ``/usr``, read-only, so that program and libraries fit whatever d
 
 from __future__ import annotations
 
+import io
 import shutil
+import tarfile
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from docker.types import Mount
 from amifactory.errors import MissingToolError
 from amifactory.sandbox.driver import DriverError
 from amifactory.sandbox.names import LABEL
+from amifactory.sandbox.network import address_on
 from amifactory.sandbox.stand_ins import RegistryClient
 
 if TYPE_CHECKING:
@@ -24,10 +27,14 @@ if TYPE_CHECKING:
     from amifactory.sandbox.network import Network
 
 PORT = 5000
+_FILE = "/run/registry.yml"
 _CONFIGURATION = f"""\
 version: 0.1
 log: {{level: warn, accesslog: {{disabled: true}}}}
-storage: {{cache: {{blobdescriptor: inmemory}}, filesystem: {{rootdirectory: /var/lib/registry}}, delete: {{enabled: true}}}}
+storage:
+  cache: {{blobdescriptor: inmemory}}
+  filesystem: {{rootdirectory: /var/lib/registry}}
+  delete: {{enabled: true}}
 http: {{addr: ":{PORT}"}}
 """
 
@@ -49,6 +56,9 @@ def start_registry(client: DockerClient, names: Names, network: Network) -> str:
     labels = {LABEL: names.sandbox_id}
     client.volumes.create(names.registry, labels=labels)
     api = client.api
+    api.import_image_from_data(
+        _disk(), repository=names.registry, tag="latest", changes=[f"LABEL {LABEL}={names.sandbox_id}"]
+    )
     host_config: dict[str, Any] = api.create_host_config(
         network_mode=names.network,
         port_bindings={PORT: ("127.0.0.1", None)},
@@ -57,9 +67,9 @@ def start_registry(client: DockerClient, names: Names, network: Network) -> str:
             Mount("/var/lib/registry", names.registry, type="volume"),
         ],
     )
-    script = 'printf %s "$CONFIGURATION" >/tmp/registry.yml && exec /usr/bin/docker-registry serve /tmp/registry.yml'
+    script = f'printf %s "$CONFIGURATION" >{_FILE} && exec /usr/bin/docker-registry serve {_FILE}'
     container = api.create_container(
-        names.source_image,
+        f"{names.registry}:latest",
         ["/bin/sh", "-c", script],
         name=names.registry,
         hostname="registry",
@@ -67,15 +77,28 @@ def start_registry(client: DockerClient, names: Names, network: Network) -> str:
         labels=labels,
         ports=[PORT],
         host_config=host_config,
-        networking_config=api.create_networking_config(
-            {names.network: api.create_endpoint_config(ipv4_address=str(network.registry))}
-        ),
+        networking_config=address_on(client, names, str(network.registry)),
     )
     api.start(container["Id"])
     port = api.inspect_container(container["Id"])["NetworkSettings"]["Ports"][f"{PORT}/tcp"][0]["HostPort"]
     address = f"127.0.0.1:{port}"
     _wait_until_ready(client, names, address)
     return address
+
+
+def _disk() -> bytes:
+    """Returns a file system, as a tar, that has everything below ``/usr``, and that empty for a mount."""
+    disk = io.BytesIO()
+    with tarfile.open(fileobj=disk, mode="w") as tar:
+        for folder in ("usr", "run", "var", "var/lib", "var/lib/registry"):
+            entry = tarfile.TarInfo(folder)
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(entry)
+        for link in ("bin", "lib", "lib64", "sbin"):
+            entry = tarfile.TarInfo(link)
+            entry.type, entry.linkname = tarfile.SYMTYPE, f"usr/{link}"
+            tar.addfile(entry)
+    return disk.getvalue()
 
 
 def _wait_until_ready(client: DockerClient, names: Names, address: str) -> None:

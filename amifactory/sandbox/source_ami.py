@@ -125,8 +125,8 @@ def _make(
         shutil.copytree(_ROOTFS, overlay)
         _write_apt_configuration(overlay, mirrors)
         log = tarball.with_suffix(".log")
-        command = [*as_root, "bash", _SCRIPT, work / "out.tar", work, overlay, SUITE, architecture, KEYRING,
-                   mirrors.main, ",".join(PACKAGES)]  # fmt: skip
+        script_arguments = [work / "out.tar", work, overlay, SUITE, architecture, KEYRING, mirrors.main]
+        command = [*as_root, "bash", *map(str, [_SCRIPT, *script_arguments, ",".join(PACKAGES)])]
         with log.open("wb") as output:
             done = subprocess.run(
                 command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
@@ -174,14 +174,16 @@ def _require_tools() -> None:
 def main() -> int:
     """Makes the source AMI's disk ahead of time and names the file on standard output."""
     try:
-        source = prepare_source_ami(
-            default_cache_dir(os.environ), lambda line: sys.stderr.write(f"{line}\n") and None
-        )
+        source = prepare_source_ami(default_cache_dir(os.environ), _say)
     except AmifactoryError as error:
         sys.stderr.write(f"Error: {error.message}\n" + (f"{error.hint}\n" if error.hint else ""))
         return int(error.exit_code)
     sys.stdout.write(f"{source.tarball}\n")
     return 0
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -28,8 +28,11 @@ _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _CONFIG = "application/vnd.docker.container.image.v1+json"
 _LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 _EPOCH = "1970-01-01T00:00:00Z"
-_APPLETS = ("sh", "ash", "true", "false", "echo", "cat", "ls", "env", "sleep", "test", "uname", "id", "mkdir", "rm",
-            "cp", "grep", "sed", "date", "hostname", "touch", "head", "tail", "wc", "which")  # fmt: skip
+_APPLETS = (
+    "sh", "ash", "true", "false", "echo", "cat", "ls", "env", "sleep", "test", "uname", "id", "mkdir", "rm",
+    "cp", "grep", "sed", "date", "hostname", "touch", "head", "tail", "wc", "which",
+)  # fmt: skip
+_BUSYBOX = {"./bin/busybox", "./usr/bin/busybox"}
 _CREATED, _OK, _ACCEPTED = 201, 200, 202
 
 
@@ -42,7 +45,7 @@ class HubName:
 
 
 def hub_name(reference: str) -> HubName | None:
-    """Returns what a reference is called on Docker Hub, or None for an image of another registry or by digest."""
+    """Returns what a reference is called on Docker Hub; None for one of another registry or by digest."""
     name, _, digest = reference.partition("@")
     if digest:
         return None
@@ -150,17 +153,11 @@ class RegistryClient:
         self._expect(_CREATED, "PUT", path, json.dumps(manifest).encode(), {"Content-Type": _MANIFEST})
 
     def _upload(self, repository: str, blob: bytes) -> None:
-        headers = self._expect(_ACCEPTED, "POST", f"/v2/{repository}/blobs/uploads/")
-        location = headers["Location"]
+        location = self._expect(_ACCEPTED, "POST", f"/v2/{repository}/blobs/uploads/")["Location"]
         path = location[location.index("/v2/") :]
         joint = "&" if "?" in path else "?"
-        self._expect(
-            _CREATED,
-            "PUT",
-            f"{path}{joint}digest={_digest(blob)}",
-            blob,
-            {"Content-Type": "application/octet-stream"},
-        )
+        headers = {"Content-Type": "application/octet-stream"}
+        self._expect(_CREATED, "PUT", f"{path}{joint}digest={_digest(blob)}", blob, headers)
 
     def _get(self, path: str, *, accept: str = "*/*") -> bytes:
         status, _, body = self._request("GET", path, None, {"Accept": accept})

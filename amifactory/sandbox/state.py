@@ -7,11 +7,11 @@ import json
 import os
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 VERSION = 1
 """Raised whenever a sandbox started by older code cannot serve newer code."""
@@ -23,7 +23,7 @@ class SandboxState:
 
     Attributes:
         endpoint: AWS, for this machine; ``instance_endpoint`` is the same for instances.
-        registry: The container registry, for this machine; ``instance_registry`` is its address for instances.
+        registry: The container registry, for this machine; ``instance_registry`` is it for instances.
         stand_ins: References the registry was asked to hold, those it cannot hold included.
     """
 

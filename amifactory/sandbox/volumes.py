@@ -1,4 +1,4 @@
-"""Copies of Docker volumes, device nodes and trusted extended attributes included, as overlay file systems need."""
+"""Copies of Docker volumes, with the device nodes and extended attributes that overlay file systems need."""
 
 from __future__ import annotations
 

@@ -4,15 +4,15 @@
 # account's default; set that to IMDSv2: aws ec2 modify-instance-metadata-defaults --http-tokens required
 
 locals {
-  is_aws = var.ec2_endpoint == ""
+  is_elsewhere = var.ec2_endpoint != ""
 }
 
 source "amazon-ebs" "worker" {
   region                     = var.region
-  custom_endpoint_ec2        = local.is_aws ? null : var.ec2_endpoint
-  skip_region_validation     = ! local.is_aws
-  skip_metadata_api_check    = ! local.is_aws
-  skip_credential_validation = ! local.is_aws
+  custom_endpoint_ec2        = local.is_elsewhere ? var.ec2_endpoint : null
+  skip_region_validation     = local.is_elsewhere
+  skip_metadata_api_check    = local.is_elsewhere
+  skip_credential_validation = local.is_elsewhere
 
   source_ami                  = var.source_ami
   instance_type               = var.instance_type

@@ -1,13 +1,13 @@
 description = "Docker worker: what every CI job needs, and the parent of the other images"
 
-# The first block is the default; `os = "ubuntu-24.04"` chooses another.
+# The first block is the default; `os = "ubuntu-2404"` chooses another.
 source_ami "debian-12" {
   owner        = "136693071363" # Debian
   name         = { x86_64 = "debian-12-amd64-*", arm64 = "debian-12-arm64-*" }
   ssh_username = "admin"
 }
 
-source_ami "ubuntu-24.04" {
+source_ami "ubuntu-2404" {
   owner = "099720109477" # Canonical
   name = {
     x86_64 = "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*"
@@ -16,7 +16,7 @@ source_ami "ubuntu-24.04" {
   ssh_username = "ubuntu"
 }
 
-source_ami "ubuntu-22.04" {
+source_ami "ubuntu-2204" {
   owner = "099720109477" # Canonical
   name = {
     x86_64 = "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-*"

@@ -29,10 +29,10 @@ APT
 
 update_system() {
   if uses_apt; then
-    apt-get update --quiet --quiet
-    apt-get dist-upgrade --yes --quiet --quiet >/dev/null
+    quietly apt-get update
+    quietly apt-get dist-upgrade --yes
   else
-    dnf upgrade --assumeyes --quiet
+    quietly dnf upgrade --assumeyes
   fi
 }
 

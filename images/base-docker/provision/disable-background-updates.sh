@@ -5,6 +5,6 @@ set -euo pipefail
 
 for unit in apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service dnf-makecache.timer man-db.timer; do
   if systemctl cat "$unit" &>/dev/null; then
-    systemctl mask --quiet "$unit"
+    systemctl mask --now --quiet "$unit"
   fi
 done

@@ -74,7 +74,7 @@ def test_short_forms_become_full(text: str, full: str) -> None:
     ],
 )
 def test_what_is_no_reference_is_refused_by_name(text: str) -> None:
-    with pytest.raises(ValueError, match="reference|image id|longer") as caught:
+    with pytest.raises(ValueError, match=r"reference|image id|longer") as caught:
         parse_reference(text)
     assert f'"{text}"' in str(caught.value)
 

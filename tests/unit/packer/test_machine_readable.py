@@ -56,10 +56,10 @@ def say(text: str) -> Ui:
             ),
         ),
         (
-            "1700000000,,ui,message,    amazon-ebs.worker: amifactory:left-out:node: offline%!(PACKER_COMMA) no mirror",
+            "1700000000,,ui,message,    null.worker: amifactory:left-out:node: off%!(PACKER_COMMA) on",
             (
-                Ui(kind=UiKind.MESSAGE, text="amifactory:left-out:node: offline, no mirror"),
-                LeftOut(tool="node", why="offline, no mirror"),
+                Ui(kind=UiKind.MESSAGE, text="amifactory:left-out:node: off, on"),
+                LeftOut(tool="node", why="off, on"),
             ),
         ),
         (

@@ -5,33 +5,33 @@ from amifactory.packer.machine_readable import Artifact, LeftOut, read_line
 from amifactory.packer.record import Record
 
 FAILED = r"""
-1,,ui,say,==> amazon-ebs.worker: Launching a source AWS instance...
-1,,ui,message,    amazon-ebs.worker: Instance ID: i-0abc
-1,,ui,say,==> amazon-ebs.worker: Provisioning with shell script: provision/install-node.sh
-1,,ui,message,    amazon-ebs.worker: amifactory:left-out:pnpm: offline
-1,,ui,message,    amazon-ebs.worker: amifactory:left-out:pnpm: offline
-1,,ui,error,==> amazon-ebs.worker: E: no such package
-1,,ui,say,==> amazon-ebs.worker: Provisioning step had errors: Running the cleanup provisioner%!(PACKER_COMMA) if present...
-1,,ui,say,==> amazon-ebs.worker: Terminating the source AWS instance...
-1,,ui,say,==> amazon-ebs.worker: No volumes to clean up%!(PACKER_COMMA) skipping
-1,,ui,error,Build 'amazon-ebs.worker' errored after 1 second: Script exited with non-zero exit status: 100.Allowed exit codes are: [0]
+1,,ui,say,==> null.worker: Launching a source AWS instance...
+1,,ui,message,    null.worker: Instance ID: i-0abc
+1,,ui,say,==> null.worker: Provisioning with shell script: provision/install-node.sh
+1,,ui,message,    null.worker: amifactory:left-out:pnpm: offline
+1,,ui,message,    null.worker: amifactory:left-out:pnpm: offline
+1,,ui,error,==> null.worker: E: no such package
+1,,ui,say,==> null.worker: Provisioning step had errors: ...
+1,,ui,say,==> null.worker: Terminating the source AWS instance...
+1,,ui,say,==> null.worker: No volumes to clean up%!(PACKER_COMMA) skipping
+1,,ui,error,Build 'null.worker' errored: Script exited with non-zero exit status: 100.
 1,,error-count,1
 1,,ui,error,\n==> Some builds didn't complete successfully and had errors:
-1,amazon-ebs.worker,error,Script exited with non-zero exit status: 100.Allowed exit codes are: [0]
-1,,ui,error,--> amazon-ebs.worker: Script exited with non-zero exit status: 100.Allowed exit codes are: [0]
+1,null.worker,error,Script exited with non-zero exit status: 100.Allowed exit codes are: [0]
+1,,ui,error,--> null.worker: Script exited with non-zero exit status: 100.Allowed exit codes are: [0]
 1,,ui,say,\n==> Builds finished but no artifacts were created.
 """
 
 REFUSED = r"""
-1,,ui,say,==> amazon-ebs.worker: Prevalidating AMI Name: worker-x
-1,,ui,error,==> amazon-ebs.worker: Error querying AMI: not found\n==> amazon-ebs.worker: 	status code: 400
-1,,ui,error,Build 'amazon-ebs.worker' errored after 43 milliseconds: Error querying AMI: not found\n	status code: 400
-1,amazon-ebs.worker,error,Error querying AMI: not found\n	status code: 400
-1,,ui,error,--> amazon-ebs.worker: Error querying AMI: not found\n	status code: 400
+1,,ui,say,==> null.worker: Prevalidating AMI Name: worker-x
+1,,ui,error,==> null.worker: Error querying AMI: not found\n==> null.worker: 	status code: 400
+1,,ui,error,Build 'null.worker' errored: Error querying AMI: not found\n	status code: 400
+1,null.worker,error,Error querying AMI: not found\n	status code: 400
+1,,ui,error,--> null.worker: Error querying AMI: not found\n	status code: 400
 """
 
 MISCONFIGURED = r"""
-1,,ui,error,Error: Unknown source amazon-ebs.wrker\n\n  on  line 0:\n\nKnown: map[amazon-ebs.worker]\n\n
+1,,ui,error,Error: Unknown source null.wrker\n\n  on  line 0:\n\nKnown: map[null.worker]\n\n
 1,,ui,say,\n==> Wait completed after 2 microseconds
 1,,ui,say,\n==> Builds finished but no artifacts were created.
 """
@@ -65,15 +65,15 @@ def test_an_error_of_packer_itself_is_shown_once() -> None:
 def test_a_configuration_error_keeps_its_headline() -> None:
     misconfigured = record(MISCONFIGURED)
     assert misconfigured.step is None
-    assert misconfigured.reason == "Error: Unknown source amazon-ebs.wrker"
-    assert "Known: map[amazon-ebs.worker]" in misconfigured.step_output
+    assert misconfigured.reason == "Error: Unknown source null.wrker"
+    assert "Known: map[null.worker]" in misconfigured.step_output
 
 
 def test_only_the_last_lines_are_kept() -> None:
-    lines = "\n".join(f"1,,ui,message,    amazon-ebs.worker: line {number}" for number in range(100))
+    lines = "\n".join(f"1,,ui,message,    null.worker: line {number}" for number in range(100))
     assert record(lines).step_output == tuple(f"line {number}" for number in range(85, 100))
 
 
 def test_an_ami_is_counted_once() -> None:
-    line = "1,amazon-ebs.worker,artifact,0,id,eu-central-1:ami-0abc\n"
+    line = "1,null.worker,artifact,0,id,eu-central-1:ami-0abc\n"
     assert record(line * 2).artifacts == (Artifact(ami_id=AmiId("ami-0abc"), region="eu-central-1"),)

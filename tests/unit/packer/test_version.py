@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -9,6 +9,9 @@ from amifactory.errors import AmifactoryError, ExitCode, MissingToolError
 from amifactory.packer.environment import packer_environment
 from amifactory.packer.plugins import install_plugins
 from amifactory.packer.version import Packer, PackerVersion, find_packer, parse_version
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FAKE = """#!/bin/sh
 echo "$@" >> '{calls}'

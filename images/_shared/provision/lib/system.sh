@@ -25,10 +25,22 @@ has_package() {
 
 install_packages() {
   if uses_apt; then
-    apt-get install --yes --quiet --quiet "$@" >/dev/null
+    quietly apt-get install --yes "$@"
   else
-    dnf install --assumeyes --quiet --setopt=install_weak_deps=False "$@"
+    quietly dnf install --assumeyes --setopt=install_weak_deps=False "$@"
   fi
+}
+
+# Runs a command whose output matters only when it fails.
+quietly() {
+  local output status=0
+  output=$(mktemp)
+  "$@" &>"$output" || status=$?
+  if [[ $status != 0 ]]; then
+    cat "$output" >&2
+  fi
+  rm "$output"
+  return "$status"
 }
 
 # Notes that a tool is not in the image: for the build's log, and in the AMI for its spec.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from amifactory.sandbox.driver import DriverError, Launch, ServerSettings
 from amifactory.sandbox.server import serve
@@ -28,7 +29,7 @@ SOURCE = "ami-0debdebdebdebdeb0"
 class FakeDriver:
     """Remembers what was asked of it; ``gate`` closed keeps machines from finishing."""
 
-    subnet: IPv4Network = IPv4Network("10.99.0.0/20")
+    subnet: IPv4Network = field(default_factory=lambda: IPv4Network("10.99.0.0/20"))
     asked: list[tuple[str, ...]] = field(default_factory=list)
     launched: dict[str, Launch] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
@@ -100,21 +101,24 @@ def settings() -> ServerSettings:
 
 
 @pytest.fixture(scope="session")
-def world(settings: ServerSettings) -> Iterator[World]:
+def machines() -> FakeDriver:
     driver = FakeDriver()
     driver.gate.set()
-    with serve(driver, settings) as world:
+    return driver
+
+
+@pytest.fixture(scope="session")
+def world(machines: FakeDriver, settings: ServerSettings) -> Iterator[World]:
+    with serve(machines, settings) as world:
         yield world
 
 
 @pytest.fixture
-def driver(world: World) -> Iterator[FakeDriver]:
-    fake = world.driver
-    assert isinstance(fake, FakeDriver)
-    fake.asked.clear()
-    yield fake
-    fake.broken.clear()
-    fake.gate.set()
+def driver(machines: FakeDriver, world: World) -> Iterator[FakeDriver]:
+    machines.asked.clear()
+    yield machines
+    machines.broken.clear()
+    machines.gate.set()
     world.work.wait(5)
 
 
@@ -153,3 +157,42 @@ def client(session: boto3.Session, endpoint: str) -> Callable[..., Any]:
 def ec2(client: Callable[..., Any], driver: FakeDriver) -> Any:
     del driver
     return client("ec2")
+
+
+@pytest.fixture
+def run(ec2: Any) -> Callable[..., str]:
+    """Runs an instance of the source AMI and returns its id."""
+
+    def run(**options: Any) -> str:
+        wanted = {"ImageId": SOURCE, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **options}
+        return str(ec2.run_instances(**wanted)["Instances"][0]["InstanceId"])
+
+    return run
+
+
+@pytest.fixture
+def described(ec2: Any) -> Callable[[str], dict[str, Any]]:
+    """Returns an instance as DescribeInstances has it."""
+
+    def described(instance_id: str) -> dict[str, Any]:
+        return dict(ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0])
+
+    return described
+
+
+@pytest.fixture
+def state(described: Callable[[str], dict[str, Any]]) -> Callable[[str], str]:
+    """Returns the name of an instance's state."""
+    return lambda instance_id: str(described(instance_id)["State"]["Name"])
+
+
+@pytest.fixture
+def code() -> Callable[..., str]:
+    """Returns the error code a call is refused with."""
+
+    def code(call: Callable[..., Any], **arguments: Any) -> str:
+        with pytest.raises(ClientError) as refused:
+            call(**arguments)
+        return str(refused.value.response["Error"]["Code"])
+
+    return code

@@ -1,0 +1,169 @@
+"""``amifactory sandbox``: the local AWS, by hand; ``--sandbox`` starts it without being told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from amifactory.cli.app import App, pass_app
+from amifactory.cli.output import print_json, print_table
+from amifactory.errors import MissingToolError, UsageError
+
+if TYPE_CHECKING:
+    from amifactory.sandbox.lifecycle import Machine, SandboxStatus
+
+HEADERS = ("INSTANCE", "STATE", "ADDRESS")
+
+
+@click.group()
+def sandbox() -> None:
+    """Control the local AWS: real instances in containers, no account.
+
+    \b
+    Examples:
+      amifactory sandbox up
+      amifactory sandbox status
+      amifactory sandbox down
+    """
+
+
+@sandbox.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_app
+def up(app: App, as_json: bool) -> None:
+    """Start the sandbox of this factory, unless it runs.
+
+    \b
+    Examples:
+      amifactory sandbox up
+      eval "$(amifactory sandbox up)" && aws ec2 describe-images --owners self
+    """
+    state = app.sandbox
+    if as_json:
+        print_json(asdict(state))
+        return
+    click.echo(f"export AWS_ENDPOINT_URL={state.endpoint}")
+    click.echo(f"export AWS_ACCESS_KEY_ID={state.access_key_id}")
+    click.echo(f"export AWS_SECRET_ACCESS_KEY={state.secret_access_key}")
+    click.echo(f"export AWS_REGION={state.region}")
+
+
+@sandbox.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@pass_app
+def status(app: App, as_json: bool) -> None:
+    """Say whether the sandbox runs, where, and which instances are in it.
+
+    \b
+    Examples:
+      amifactory sandbox status
+      amifactory sandbox status --json
+    """
+    from amifactory.sandbox.lifecycle import status as sandbox_status  # noqa: PLC0415
+
+    found = sandbox_status(app.root)
+    if as_json:
+        print_json(_status_json(found))
+        return
+    if found.state is None:
+        click.echo("The sandbox does not run. Start it: amifactory sandbox up")
+        return
+    state = found.state
+    print_table(
+        ("SANDBOX", "AWS ENDPOINT", "REGISTRY", "NETWORK"),
+        [(state.id, state.endpoint, state.registry, state.subnet)],
+    )
+    click.echo()
+    print_table(
+        HEADERS, [(machine.instance_id, machine.state, machine.private_ip) for machine in found.instances]
+    )
+
+
+def _status_json(found: SandboxStatus) -> dict[str, object]:
+    return {
+        "running": found.running,
+        "state": asdict(found.state) if found.state else None,
+        "instances": [asdict(machine) for machine in found.instances],
+        "log": str(found.log),
+    }
+
+
+@sandbox.command()
+@click.argument("instance_id", metavar="ID")
+@click.argument("command", nargs=-1)
+@pass_app
+def shell(app: App, instance_id: str, command: tuple[str, ...]) -> None:
+    """Open a root shell in an instance, or run a command there. The first letters of an ID are enough.
+
+    \b
+    Examples:
+      amifactory sandbox shell i-0123
+      amifactory sandbox shell i-0123 -- docker images
+    """
+    from amifactory.sandbox.names import Names  # noqa: PLC0415
+
+    machine = _instance(app, instance_id)
+    docker = shutil.which("docker")
+    if docker is None:
+        raise MissingToolError(
+            "the docker program is not installed",
+            hint="sudo apt-get install docker-cli || sudo apt-get install docker.io",
+        )
+    terminal = ["--tty"] if os.isatty(0) else []
+    inside = list(command) or ["su", "--login"]
+    container = Names.of(app.root).instance(machine.instance_id)
+    os.execv(docker, [docker, "exec", "--interactive", *terminal, container, *inside])  # noqa: S606
+
+
+@sandbox.command()
+@click.argument("instance_id", metavar="[ID]", required=False)
+@pass_app
+def logs(app: App, instance_id: str | None) -> None:
+    """Print what the sandbox's server has logged, or an instance's console.
+
+    \b
+    Examples:
+      amifactory sandbox logs
+      amifactory sandbox logs i-0123
+    """
+    from amifactory.sandbox.lifecycle import console  # noqa: PLC0415
+    from amifactory.sandbox.state import StateFolder  # noqa: PLC0415
+
+    if instance_id is not None:
+        click.echo(console(app.root, _instance(app, instance_id).instance_id))
+        return
+    log = StateFolder(root=app.root).log_file
+    if not log.exists():
+        raise UsageError("the sandbox has never run here", hint="amifactory sandbox up")
+    click.echo(log.read_text(errors="replace"), nl=False)
+
+
+def _instance(app: App, prefix: str) -> Machine:
+    from amifactory.sandbox.lifecycle import status as sandbox_status  # noqa: PLC0415
+
+    matches = [
+        machine for machine in sandbox_status(app.root).instances if machine.instance_id.startswith(prefix)
+    ]
+    if len(matches) != 1:
+        several = "more than one instance" if matches else "no instance"
+        raise UsageError(f"{several} in the sandbox is called {prefix}…", hint="amifactory sandbox status")
+    return matches[0]
+
+
+@sandbox.command()
+@pass_app
+def down(app: App) -> None:
+    """End the sandbox and remove all it made: instances, AMIs, networks, volumes, images.
+
+    \b
+    Example:
+      amifactory sandbox down
+    """
+    from amifactory.sandbox.lifecycle import down as end_sandbox  # noqa: PLC0415
+
+    end_sandbox(app.root)
+    click.echo("The sandbox is down; nothing of it is left.", err=True)

@@ -1,0 +1,2 @@
+description = "A grandchild"
+parent      = "left"

@@ -1,0 +1,2 @@
+description = "A child"
+parent      = "base"

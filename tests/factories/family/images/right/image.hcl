@@ -1,0 +1,2 @@
+description = "Another child"
+parent      = "base"

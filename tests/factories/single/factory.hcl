@@ -1,0 +1,4 @@
+factory "single" {
+  region       = "eu-central-1"
+  state_bucket = "example-amifactory-state"
+}
