@@ -36,7 +36,7 @@ bench: setup ## Measure speed, as ratios within one run
 	$(BIN)/python benchmarks/run.py
 
 docs: setup ## Write docs/configuration.md anew from the models
-	$(BIN)/python -m amifactory.config.reference > docs/configuration.md
+	$(BIN)/python -m amifactory.config.reference docs/configuration.md
 
 clean: ## Remove .venv, caches and the sandbox
 	-[ -x $(BIN)/amifactory ] && $(BIN)/amifactory sandbox down

@@ -65,7 +65,7 @@ class App:
         """
         from amifactory.config.load import load  # noqa: PLC0415
 
-        return load(self.root)
+        return load(self.root, grammar_cache=self.grammar_cache)
 
     @cached_property
     def configuration(self) -> Configuration:
@@ -140,6 +140,11 @@ class App:
         from amifactory.cli.progress import LiveProgress, PlainProgress  # noqa: PLC0415
 
         return LiveProgress(time.monotonic) if self.interactive else PlainProgress(self.say, time.monotonic)
+
+    @property
+    def grammar_cache(self) -> Path:
+        """Returns where the HCL parser's tables are kept when it is installed read-only."""
+        return self.cache / "hcl2-tables"
 
     def say(self, text: str) -> None:
         """Tells the person something on stderr."""

@@ -23,10 +23,12 @@ def validate(app: App, as_json: bool) -> ExitCode:
       amifactory -C my-factory validate --json
     """
     from amifactory.config.templates import check_templates  # noqa: PLC0415
+    from amifactory.operations.plan import check_contexts  # noqa: PLC0415
 
     try:
         configuration = app.recorded
-        problems = tuple(check_templates(configuration))
+        problems = tuple(check_templates(configuration, grammar_cache=app.grammar_cache))
+        check_contexts(configuration)
     except ConfigError as error:
         problems = error.problems
     if as_json:

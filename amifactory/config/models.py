@@ -121,7 +121,7 @@ class BuildSettings(Model):
         default=None,
     )
     associate_public_ip: StrictBool = _key("Give the instances a public address.", default=False)
-    ssh_interface: Literal["private_ip", "public_ip", "session_manager"] = _key(
+    ssh_interface: Literal["private_ip", "public_ip"] = _key(
         "Which way Packer and verification reach the instance.", default="private_ip"
     )
     ssh_timeout: Duration = _key(
@@ -207,7 +207,10 @@ class SourceAmiFilter(Model):
 
 
 class Secret(Model):
-    """A Secrets Manager secret that becomes a file on the instance, never part of the AMI."""
+    """A Secrets Manager secret that is to become a file on the instance, never part of the AMI.
+
+    A build checks that it exists; the hook that fetches it at boot is not part of this version.
+    """
 
     name: Name = _key("What this secret is called in logs.", example="kubeconfig", label=True)
     id: Text = _key("Name or ARN of the secret in Secrets Manager.", example="ci/kubeconfig")
@@ -218,7 +221,7 @@ class Secret(Model):
         "User, or `user:group`, that owns the file.", example="gitlab-runner", default="root"
     )
     mode: Annotated[StrictStr, AfterValidator(grammar.file_mode)] = _key("The file's mode.", default="0600")
-    when: Literal["boot", "build"] = _key(
+    when: Literal["boot"] = _key(
         "`boot`: fetched whenever an instance starts. `build`: there while the image is provisioned, "
         "and removed before the AMI is made.",
         default="boot",
@@ -326,14 +329,17 @@ class Configuration:
         return MappingProxyType({name: image.parent for name, image in self.images.items()})
 
     def for_sandbox(self, *, registry_mirror: str) -> Configuration:
-        """Returns it without what exists in the account only: network, role, key, mirrors, registries."""
+        """Returns it without what exists in the account only: network, role, key, mirrors, registries.
+
+        The sandbox has distribution packages and nothing else of the internet, so builds there are offline.
+        """
         given = self.factory.build
         build = BuildSettings(
             ssh_timeout=given.ssh_timeout,
             timeout=given.timeout,
             jobs=given.jobs,
             volume_size=given.volume_size,
-            offline=given.offline,
+            offline=True,
             registry_mirror=registry_mirror,
         )
         return replace(self, factory=self.factory.model_copy(update={"build": build}))

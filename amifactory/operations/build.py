@@ -87,9 +87,7 @@ def _prepare(workshop: Workshop, plan: BuildPlan) -> Packer | None:
         return None
     images = workshop.configuration.images
     workshop.bucket.check()
-    workshop.secrets.check(
-        secret.id for step in plan.stale for secret in images[step.target.image].secrets
-    )
+    workshop.secrets.check(secret.id for step in plan.stale for secret in images[step.target.image].secrets)
     if any(step.action is Action.BUILD for step in plan.stale):
         return find_packer(workshop.environment)
     return None

@@ -101,11 +101,12 @@ def wanted_builds(
     """
     hashes: dict[Path, str] = {}
     shared: dict[Path, tuple[ContextFile, ...]] = {}
+    specs: dict[Path, str] = {}
     wanted: dict[Target, Wanted] = {}
     for image in images:
         folders = (image.folder, shared_folder(configuration), hooks_folder(configuration))
         files = hash_files(context_files(*folders, folders=shared), cache=hashes)
-        spec = spec_digest(spec_folders(configuration, image))
+        spec = spec_digest(spec_folders(configuration, image), known=specs)
         for architecture in image.architectures:
             target = Target(image=image.name, architecture=architecture)
             parent = Target(image=image.parent, architecture=architecture) if image.parent else None
@@ -128,6 +129,17 @@ def wanted_builds(
                 max_age=image.max_age,
             )
     return tuple(wanted.values())
+
+
+def check_contexts(configuration: Configuration) -> None:
+    """Raises unless every image's build context can be put together.
+
+    Raises:
+        UsageError: Two files claim one path, or one is not a regular file.
+    """
+    shared: dict[Path, tuple[ContextFile, ...]] = {}
+    for image in configuration.images.values():
+        context_files(image.folder, shared_folder(configuration), hooks_folder(configuration), folders=shared)
 
 
 def content_variables(configuration: Configuration, image: Image) -> dict[str, object]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moto.core.responses import ActionResult
+from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
+from moto.ec2.models.instances import MetadataOptions
 from moto.ec2.responses import EC2Response
 from moto.ec2.responses.instances import InstanceResponse
 
@@ -14,6 +15,9 @@ from amifactory.sandbox.ec2_world import check_id, ec2_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+MODIFIABLE = {"DisableApiTermination", "DisableApiStop", "Groups", "UserData"}
 
 
 def plain(parameters: Any) -> dict[str, Any]:
@@ -63,6 +67,37 @@ def get_console_output(response: Any) -> Any:
     return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": output})
 
 
+def modify_instance_metadata_options(response: Any) -> Any:
+    """ModifyInstanceMetadataOptions: what is not given stays as it is."""
+    response.error_on_dryrun()
+    asked = plain(response.params)
+    instance = response.ec2_backend.get_instance(asked["InstanceId"])
+    now = instance.metadata_options
+    options = {
+        "HttpTokens": now.http_tokens,
+        "HttpPutResponseHopLimit": now.http_put_response_hop_limit,
+        "HttpEndpoint": now.http_endpoint,
+        "HttpProtocolIpv6": now.http_protocol_ipv6,
+        "InstanceMetadataTags": now.instance_metadata_tags,
+    }
+    options |= {key: value for key, value in asked.items() if key in options}
+    instance.metadata_options = MetadataOptions(options)
+    return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": instance.metadata_options})
+
+
+def modify_instance_attribute(response: Any) -> Any:
+    """ModifyInstanceAttribute: the attributes that change something here; moto takes others for none."""
+    response.error_on_dryrun()
+    asked = plain(response.params)
+    if behavior := asked.get("InstanceInitiatedShutdownBehavior", {}).get("Value"):
+        instance = response.ec2_backend.get_instance(asked["InstanceId"])
+        instance.instance_initiated_shutdown_behavior = behavior
+        return EmptyResult()
+    if not MODIFIABLE & set(asked):
+        raise NotImplementedError(f"attribute {', '.join(sorted(set(asked) - {'InstanceId'}))}")
+    return InstanceResponse.modify_instance_attribute(response)
+
+
 def checked(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Returns a moto operation on instances that first refuses malformed ids."""
 
@@ -99,6 +134,8 @@ def _state_change(key: str, method: str) -> Callable[[Any], Any]:
 OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "run_instances": run_instances,
     "get_console_output": get_console_output,
+    "modify_instance_attribute": modify_instance_attribute,
+    "modify_instance_metadata_options": modify_instance_metadata_options,
     "start_instances": _state_change("StartingInstances", "start_instances"),
     "stop_instances": _state_change("StoppingInstances", "stop_instances"),
     "terminate_instances": _state_change("TerminatingInstances", "terminate_instances"),

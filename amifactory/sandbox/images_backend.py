@@ -155,6 +155,9 @@ class ImagesMixin:
                 problem = f"Internal error: {error}"
             with self.world.lock:
                 ami.finish(problem)
+                wanted = ami.ebs_snapshot.id in self.snapshots
+            if not wanted:  # deregistered and deleted while it was being made
+                self.world.driver.delete_snapshot(ami.id)
 
         self.world.work.submit(key, job)
 

@@ -120,7 +120,7 @@ def _start(
     from amifactory.sandbox.registry import require_registry_program  # noqa: PLC0415
 
     require_registry_program()
-    _remove_remains(folder)
+    _remove_remains(folder, environment)
     source_ami.prepare_source_ami(source_ami.default_cache_dir(environment), say, environment=environment)
     started = time.monotonic()
     command = [sys.executable, "-m", _MODULE, str(folder.root.resolve()), region, state_bucket]
@@ -203,7 +203,7 @@ def console(root: Path, instance_id: str) -> str:
     return output.decode(errors="replace")
 
 
-def down(root: Path) -> None:
+def down(root: Path, *, environment: Mapping[str, str] = os.environ) -> None:
     """Ends the sandbox and removes everything it made; one that is not there, or died half-way, too.
 
     Raises:
@@ -213,14 +213,14 @@ def down(root: Path) -> None:
     if not folder.path.exists():
         return
     with folder.lock():
-        _remove_remains(folder)
+        _remove_remains(folder, environment)
 
 
-def _remove_remains(folder: StateFolder) -> None:
+def _remove_remains(folder: StateFolder, environment: Mapping[str, str]) -> None:
     from amifactory.sandbox.machine import connect, remove_everything  # noqa: PLC0415
     from amifactory.sandbox.names import Names  # noqa: PLC0415
 
-    client = connect()
+    client = connect(environment)
     for pid in _daemons_of(folder):
         _end(pid)
     remove_everything(client, Names.of(folder.root))

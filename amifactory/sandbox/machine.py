@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -16,9 +18,11 @@ from amifactory.sandbox.names import LABEL
 from amifactory.sandbox.network import close_metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from docker import DockerClient
+    from docker.models.containers import Container
 
     from amifactory.sandbox.names import Names
 
@@ -26,14 +30,14 @@ _SLOW_CALL_SECONDS = 900
 """A commit of an instance with many gigabytes is one call."""
 
 
-def connect() -> DockerClient:
-    """Returns a client of a Docker Engine that answers.
+def connect(environment: Mapping[str, str] = os.environ) -> DockerClient:
+    """Returns a client of the Docker Engine that the environment names, or of this machine's own.
 
     Raises:
         MissingToolError: None does; the hint is the command that mends it.
     """
     try:
-        client = docker.from_env(timeout=_SLOW_CALL_SECONDS, max_pool_size=50)
+        client = docker.from_env(timeout=_SLOW_CALL_SECONDS, max_pool_size=50, environment=dict(environment))
         client.ping()
     except DockerException as error:
         raise MissingToolError(
@@ -63,9 +67,9 @@ def remove_everything(client: DockerClient, names: Names) -> None:
     Nothing being left is no error.
     """
     ours: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={names.sandbox_id}"}
-    for container in client.containers.list(all=True, filters=ours, ignore_removed=True):
-        with suppress(NotFound):
-            container.remove(force=True, v=True)
+    with ThreadPoolExecutor() as pool:
+        containers = client.containers.list(all=True, filters=ours, ignore_removed=True)
+        list(pool.map(_remove_container, containers))
     close_metadata(client, names)
     for network in client.networks.list(filters=ours):
         with suppress(NotFound):
@@ -74,6 +78,11 @@ def remove_everything(client: DockerClient, names: Names) -> None:
         with suppress(NotFound):
             volume.remove(force=True)
     _remove_images(client, ours)
+
+
+def _remove_container(container: Container) -> None:
+    with suppress(NotFound):
+        container.remove(force=True, v=True)
 
 
 def _remove_images(client: DockerClient, ours: dict[str, str | list[str] | bool]) -> None:

@@ -30,10 +30,10 @@ HTML = (b"<!doctype html", b"<html")
 class Gateway:
     """Answers every AWS call of the sandbox."""
 
-    def __init__(self, lock: MotoLock, ledger: Ledger) -> None:
+    def __init__(self, lock: MotoLock, ledger: Ledger, moto: Any = None) -> None:
         self.ledger = ledger
         self._lock = lock
-        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._moto = moto or DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """WSGI."""

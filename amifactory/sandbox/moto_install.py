@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from amifactory.errors import AmifactoryError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from amifactory.sandbox.ec2_world import World
 
 HOOKS = {
@@ -66,12 +68,12 @@ def install(world: World) -> None:
             setattr(EC2Response, name, operation)
 
 
-def missing_hooks() -> list[str]:
+def missing_hooks(hooks: Mapping[str, Sequence[str]] = HOOKS) -> list[str]:
     """Returns the attributes of moto the sandbox needs and does not find."""
     from importlib import import_module  # noqa: PLC0415
 
     missing = []
-    for module_name, names in HOOKS.items():
+    for module_name, names in hooks.items():
         for name in names:
             owner: object = import_module(module_name)
             for part in name.split("."):

@@ -38,10 +38,27 @@ EC2_REFUSED = {
 }
 
 
+S3_REFUSED = (
+    "Abac",
+    "Analytics",
+    "Annotation",
+    "BucketMetadata",
+    "DirectoryBuckets",
+    "IntelligentTiering",
+    "Inventory",
+    "Metrics",
+    "RenameObject",
+    "Torrent",
+)
+"""Parts of names of operations that moto takes for others."""
+
+
 def refusal(service: str, operation: str) -> str | None:
     """Returns why the sandbox does not answer an operation, or None when it does."""
     if service not in SERVICES:
         return f"it has {', '.join(sorted(SERVICES))}"
     if service == "ssm" and operation not in SSM:
         return "of Systems Manager it has Parameter Store"
+    if service == "s3" and any(part in operation for part in S3_REFUSED):
+        return "it has buckets, objects and their versions"
     return EC2_REFUSED.get(operation) if service == "ec2" else None

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+POLL_SECONDS = 0.1
+"""How soon a listener notices that it shall stop."""
+
 
 @contextmanager
 def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
@@ -41,10 +44,13 @@ def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
         (str(address), settings.port, gateway) for address in settings.addresses
     ]
     listeners.append((str(settings.gateway), settings.imds_port, imds))
+    serving = threading.Event()
     with ExitStack() as stack:
+        stack.callback(serving.clear)
         for host, port, application in listeners:
             stack.enter_context(listening(host, port, application))
-        watch_power(world, driver)
+        serving.set()
+        watch_power(world, driver, serving)
         log.info("serving AWS for %s at %s", settings.region, ", ".join(f"{h}:{p}" for h, p, _ in listeners))
         yield world
 
@@ -66,7 +72,9 @@ def prepare(world: World) -> None:
 def listening(host: str, port: int, application: Any) -> Iterator[None]:
     """Listens while entered, a thread for each request."""
     server = make_server(host, port, application)
-    thread = threading.Thread(target=server.serve_forever, name=f"serve-{host}:{port}", daemon=True)
+    thread = threading.Thread(
+        target=server.serve_forever, args=(POLL_SECONDS,), name=f"serve-{host}:{port}", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -88,12 +96,12 @@ def make_server(host: str, port: int, application: Any) -> BaseWSGIServer:
     return make(host, port, application, threaded=True, request_handler=Quiet)
 
 
-def watch_power(world: World, driver: InstanceDriver) -> None:
+def watch_power(world: World, driver: InstanceDriver, serving: threading.Event) -> None:
     """Follows instances that shut themselves down."""
 
     def powered_off(instance_id: str) -> None:
         with world.lock:
-            for backend in ec2_regions():
+            for backend in ec2_regions() if serving.is_set() else ():
                 instance = backend.get_instance_by_id(instance_id)
                 if instance is not None:
                     backend.powered_off(instance)

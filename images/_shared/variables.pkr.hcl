@@ -116,7 +116,7 @@ variable "associate_public_ip" {
 variable "ssh_interface" {
   type        = string
   default     = "private_ip"
-  description = "private_ip, public_ip or session_manager."
+  description = "private_ip or public_ip."
 }
 
 variable "ssh_timeout" {

@@ -7,7 +7,7 @@ set -euo pipefail
 # shellcheck source=lib/system.sh
 source "$LIB/system.sh"
 
-DOCKER_CONFIG=$(mktemp --directory --tmpdir=/run amifactory-docker.XXXXXX)
+DOCKER_CONFIG=$(mktemp --directory --tmpdir="${RUNTIME_DIRECTORY:-/run}" amifactory-docker.XXXXXX)
 export DOCKER_CONFIG
 trap 'rm --recursive --force "$DOCKER_CONFIG"' EXIT
 

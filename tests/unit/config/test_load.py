@@ -206,7 +206,7 @@ def test_mistakes_in_the_factory_block(tmp_path: Path, text: str, expected: str)
         (
             'ssh_interface = "public"',
             (
-                '2: "ssh_interface" must be "private_ip" or "public_ip" or "session_manager", '
+                '2: "ssh_interface" must be "private_ip" or "public_ip", '
                 'not "public"; did you mean "public_ip"?'
             ),
         ),
@@ -315,7 +315,7 @@ def test_bad_container_references(tmp_path: Path, reference: str) -> None:
             'owner = "Root"',
             '5: owner "Root" is not a user name; write "gitlab-runner" or "gitlab-runner:docker"',
         ),
-        ('when = "always"', '5: "when" must be "boot" or "build", not "always"'),
+        ('when = "always"', '5: "when" must be "boot", not "always"'),
         ('value = "hunter2"', '5: unknown key "value"'),
     ],
 )
@@ -345,12 +345,6 @@ def test_two_secrets_in_one_file(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match='6: secret has "/etc/token" twice'):
         load(tmp_path)
-
-
-def test_a_build_secret_has_to_be_spelled_out(tmp_path: Path) -> None:
-    secret = 'parent = "base"\nsecret "a" {{\nid = "x"\npath = "/etc/token"\n{}\n}}\n'
-    images = loaded(tmp_path, base=BASE, one=secret.format(""), two=secret.format('when = "build"')).images
-    assert [images[name].secrets[0].when for name in ("one", "two")] == ["boot", "build"]
 
 
 def test_parent_that_is_not_an_image(tmp_path: Path) -> None:

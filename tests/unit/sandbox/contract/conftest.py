@@ -107,7 +107,7 @@ def machines() -> FakeDriver:
     return driver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(machines: FakeDriver, settings: ServerSettings) -> Iterator[World]:
     with serve(machines, settings) as world:
         yield world
@@ -123,8 +123,7 @@ def driver(machines: FakeDriver, world: World) -> Iterator[FakeDriver]:
 
 
 @pytest.fixture(scope="session")
-def endpoint(settings: ServerSettings, world: World) -> str:
-    del world
+def endpoint(settings: ServerSettings) -> str:
     return f"http://127.0.0.1:{settings.port}"
 
 
@@ -138,14 +137,23 @@ def session(settings: ServerSettings) -> boto3.Session:
 
 
 @pytest.fixture(scope="session")
-def client(session: boto3.Session, endpoint: str) -> Callable[..., Any]:
+def kept_clients() -> dict[tuple[str, str], Any]:
+    return {}
+
+
+@pytest.fixture
+def client(
+    session: boto3.Session, endpoint: str, world: World, kept_clients: dict[tuple[str, str], Any]
+) -> Callable[..., Any]:
     """Makes a client that asks once; clients are kept, making one takes long."""
-    made: dict[tuple[str, str], Any] = {}
+    del world
+    made = kept_clients
 
     def make(service: str, region: str = REGION) -> Any:
         if (service, region) not in made:
             config = Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"})
-            made[service, region] = session.client(
+            make_any: Any = session.client
+            made[service, region] = make_any(
                 service, region_name=region, endpoint_url=endpoint, config=config
             )
         return made[service, region]

@@ -264,3 +264,16 @@ def test_a_disabled_image_is_hidden_and_not_launched(
     assert made not in [found["ImageId"] for found in ec2.describe_images(**own)["Images"]]
     assert made in [found["ImageId"] for found in ec2.describe_images(**own, IncludeDisabled=True)["Images"]]
     assert code(run, ImageId=made) == "InvalidAMIID.Unavailable"
+
+
+def test_an_image_given_up_while_it_is_made_leaves_no_disks(
+    ec2: Any, driver: Any, stopped: str, world: World
+) -> None:
+    """What Packer does when it is interrupted: deregister, delete the snapshot."""
+    driver.gate.clear()
+    ami = ec2.create_image(InstanceId=stopped, Name="given up")["ImageId"]
+    ec2.deregister_image(ImageId=ami, DeleteAssociatedSnapshots=True)
+    driver.gate.set()
+    world.work.wait(5)
+    assert driver.asked[-1] == ("delete_snapshot", ami)
+    assert ("snapshot", stopped, ami) in driver.asked

@@ -156,7 +156,7 @@ def test_without_a_token_only_where_tokens_are_optional(caller: Callable[..., Ca
 
 
 def test_tokens_end_and_are_not_shared(caller: Callable[..., Caller], clock: Clock) -> None:
-    """A token is valid on its instance only, for the seconds asked for; a bad one is 401 even when optional."""
+    """A token is valid on its instance only, for the seconds asked for; a bad one is 401 always."""
     me, other = caller(), caller()
     token = me.token()
     assert other.get("meta-data/ami-id", token) == 401

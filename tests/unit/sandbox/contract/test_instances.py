@@ -286,3 +286,43 @@ def test_instances_are_paged(ec2: Any, run: Callable[..., str]) -> None:
     seen = [i["InstanceId"] for page in pages for r in page["Reservations"] for i in r["Instances"]]
     assert made <= set(seen)
     assert len(seen) == len(set(seen))
+
+
+def test_rebooting_does_not_show(
+    ec2: Any, driver: Any, run: Callable[..., str], state: Callable[[str], str], world: World
+) -> None:
+    """EC2 user guide, "Reboot your instance": the state stays running."""
+    instance = run()
+    world.work.wait(5)
+    driver.gate.clear()
+    ec2.reboot_instances(InstanceIds=[instance])
+    seen = state(instance)
+    driver.gate.set()
+    world.work.wait(5)
+    assert (seen, driver.asked[-1]) == ("running", ("reboot", instance))
+
+
+def test_metadata_options_not_given_stay(
+    ec2: Any, run: Callable[..., str], described: Callable[[str], dict[str, Any]]
+) -> None:
+    """ModifyInstanceMetadataOptions."""
+    instance = run(MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 3})
+    ec2.modify_instance_metadata_options(InstanceId=instance, InstanceMetadataTags="enabled")
+    options = described(instance)["MetadataOptions"]
+    assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 3)
+    assert options["InstanceMetadataTags"] == "enabled"
+
+
+def test_attributes_that_would_change_nothing_are_refused(
+    ec2: Any, run: Callable[..., str], code: Callable[..., str]
+) -> None:
+    """ModifyInstanceAttribute; DisableApiTermination makes terminating an OperationNotPermitted."""
+    instance = run()
+    assert (
+        code(ec2.modify_instance_attribute, InstanceId=instance, EnaSupport={"Value": True})
+        == "InvalidAction"
+    )
+    ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
+    assert code(ec2.terminate_instances, InstanceIds=[instance]) == "OperationNotPermitted"
+    ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": False})
+    ec2.terminate_instances(InstanceIds=[instance])

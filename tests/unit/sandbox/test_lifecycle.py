@@ -1,0 +1,115 @@
+"""What the commands do with a sandbox that runs, ran or never ran; none is started here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from amifactory.errors import MissingToolError, UsageError
+from amifactory.sandbox.lifecycle import down, ensure, is_running, status
+from amifactory.sandbox.machine import connect
+from amifactory.sandbox.state import SandboxState, StateFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LISTEN = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server:
+    print(server.getsockname()[1], flush=True)
+    input()
+"""
+NO_DOCKER = {"DOCKER_HOST": "tcp://127.0.0.1:1"}
+
+
+@contextmanager
+def daemon_like_process() -> Iterator[tuple[int, int]]:
+    """Yields process id and port of a process that listens and is called like the daemon."""
+    command = [sys.executable, "-c", LISTEN, "amifactory.sandbox.daemon"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield process.pid, int(process.stdout.readline())
+        process.communicate("\n")
+
+
+def state_of(pid: int, port: int) -> SandboxState:
+    return SandboxState(
+        id="0123abcd",
+        pid=pid,
+        endpoint=f"http://127.0.0.1:{port}",
+        instance_endpoint="http://172.31.16.1:5001",
+        network="amifactory-0123abcd",
+        subnet="172.31.16.0/20",
+        registry="127.0.0.1:1",
+        instance_registry="http://172.31.16.2:5000",
+        region="eu-central-1",
+        state_bucket="example-amifactory-state",
+        access_key_id="SANDBOXACCESSKEY",
+        secret_access_key="sandbox",
+        source_ami_id="ami-0123456789abcdef0",
+        stand_ins=("alpine:3.20",),
+    )
+
+
+def find(root: Path, *, region: str = "eu-central-1", prepull: tuple[str, ...] = ()) -> SandboxState:
+    return ensure(
+        root, region=region, state_bucket="example-amifactory-state", prepull=prepull, say=pytest.fail,
+        environment=NO_DOCKER,
+    )  # fmt: skip
+
+
+def test_a_running_sandbox_is_found_at_once(tmp_path: Path) -> None:
+    with daemon_like_process() as (pid, port):
+        state = state_of(pid, port)
+        StateFolder(root=tmp_path).write(state)
+        began = time.perf_counter()
+        for _ in range(10):
+            assert find(tmp_path, prepull=("alpine:3.20",)) == state
+        assert (time.perf_counter() - began) / 10 < 0.02
+
+
+def test_a_sandbox_for_another_region_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with daemon_like_process() as (pid, port):
+        StateFolder(root=tmp_path).write(state_of(pid, port))
+        with pytest.raises(UsageError, match=r"region eu-central-1 .* says us-east-1") as caught:
+            find(tmp_path, region="us-east-1")
+    assert caught.value.hint == "amifactory sandbox down"
+
+
+def test_a_process_that_is_not_a_sandbox_does_not_pass_for_one() -> None:
+    with daemon_like_process() as (pid, port):
+        assert is_running(state_of(pid, port))
+        assert not is_running(state_of(os.getpid(), port))
+    assert not is_running(state_of(pid, port))
+
+
+def test_a_sandbox_whose_endpoint_is_shut_does_not_run() -> None:
+    with daemon_like_process() as (pid, port):
+        state = replace(state_of(pid, port), endpoint="http://127.0.0.1:1")
+        assert not is_running(state)
+
+
+def test_without_docker_the_error_says_how_to_get_it() -> None:
+    with pytest.raises(MissingToolError, match="needs Docker") as caught:
+        connect(NO_DOCKER)
+    assert str(caught.value.hint).startswith("sudo ")
+
+
+def test_the_status_of_a_sandbox_that_never_ran(tmp_path: Path) -> None:
+    found = status(tmp_path)
+    assert not found.running
+    assert found.state is None
+    assert not found.instances
+
+
+def test_ending_a_sandbox_that_never_ran_needs_nothing(tmp_path: Path) -> None:
+    down(tmp_path, environment=NO_DOCKER)
+    assert not list(tmp_path.iterdir())
