@@ -92,12 +92,12 @@ class Bench:
             errors.seek(0)
             text, complaint = output.read(), errors.read()
         if process.returncode:
-            raise SystemExit(f"{command} ended with {process.returncode}\n{text[-2000:]}\n{complaint[-2000:]}")
+            raise SystemExit(
+                f"{command} ended with {process.returncode}\n{text[-2000:]}\n{complaint[-2000:]}"
+            )
         return Taken(wall=wall, cpu=usage.ru_utime + usage.ru_stime, output=text)
 
-    def amifactory(
-        self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None
-    ) -> Taken:
+    def amifactory(self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Taken:
         """Runs amifactory on the factory in ``root``."""
         return self.run(AMIFACTORY, "-C", root, *arguments, environment=environment)
 

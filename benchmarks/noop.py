@@ -68,9 +68,7 @@ def _factory(root: Path, *, children: int) -> Path:
     return root
 
 
-def _calls(
-    bench: Bench, root: Path, endpoint: str, names: tuple[str, ...], sources: int
-) -> Measurement:
+def _calls(bench: Bench, root: Path, endpoint: str, names: tuple[str, ...], sources: int) -> Measurement:
     with urlopen(Request(f"{endpoint}/amifactory/calls", method="DELETE")):  # noqa: S310 - the sandbox's
         pass
     document = json.loads(bench.amifactory(root, "--sandbox", "build", "--json", *names).output)

@@ -100,8 +100,9 @@ class Running:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self.end()
+        if self._process.poll() is None:
+            self._process.kill()
+            self.end()
 
     def wait_for(self, text: str) -> None:
         """Waits until a line of stderr has the text."""

@@ -14,6 +14,7 @@ from amifactory.cli.output import (
     print_details,
     print_json,
     print_table,
+    shortened,
     step_json,
 )
 from amifactory.errors import ExitCode
@@ -45,10 +46,7 @@ def plan(app: App, images: tuple[str, ...], force: bool, exit_code: bool, as_jso
     from amifactory.operations.plan import plan_images  # noqa: PLC0415
 
     planned, _ = plan_images(app.workshop, images, force=force)
-    if as_json:
-        print_json({"steps": [step_json(step, app.workshop.session.region) for step in planned.steps]})
-    else:
-        _print_plan(planned)
+    _print_plan(app, planned, as_json=as_json)
     return ExitCode.STALE if exit_code and planned.stale else ExitCode.DONE
 
 
@@ -80,7 +78,7 @@ def build(  # noqa: PLR0917 - click passes options by name
 
     planned, _ = plan_images(app.workshop, images, force=force)
     if dry_run:
-        _print_plan(planned)
+        _print_plan(app, planned, as_json=as_json)
         return ExitCode.DONE
     with cancellation(app.say) as cancelled, app.progress() as progress:
         outcomes = apply_builds(
@@ -99,7 +97,10 @@ def build(  # noqa: PLR0917 - click passes options by name
     return cancelled.exit_code or code
 
 
-def _print_plan(planned: BuildPlan) -> None:
+def _print_plan(app: App, planned: BuildPlan, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"steps": [step_json(step, app.workshop.session.region) for step in planned.steps]})
+        return
     print_table(PLAN_HEADERS, plan_rows(planned))
     click.echo()
     click.echo(f"{len(planned.stale)} of {len(planned.steps)} to do." if planned.stale else "Nothing to do.")
@@ -117,7 +118,7 @@ def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
                 outcome.ami_id or "",
                 duration(outcome.build_seconds),
                 duration(outcome.verify_seconds),
-                ", ".join(outcome.reasons[:3]),
+                shortened(outcome.reasons, 1),
             )
             for outcome in outcomes
         ],

@@ -84,13 +84,14 @@ def plan_rows(plan: BuildPlan) -> list[tuple[str, ...]]:
             step.action.value,
             short_fingerprint(step.wanted.fingerprint),
             step.build.ami_id if step.build else "",
-            _reasons(step.reasons),
+            shortened(step.reasons, 3),
         )
         for step in plan.steps
     ]
 
 
-def _reasons(reasons: Sequence[str], shown: int = 3) -> str:
+def shortened(reasons: Sequence[str], shown: int) -> str:
+    """Returns the first reasons, and how many more there are."""
     more = f", and {len(reasons) - shown} more" if len(reasons) > shown else ""
     return ", ".join(reasons[:shown]) + more
 

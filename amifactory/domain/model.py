@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType
 
@@ -62,7 +62,7 @@ class Recipe:
 
     def canonical_json(self) -> str:
         """Returns the one text that is hashed: sorted keys, no white space."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        return json.dumps(vars(self), sort_keys=True, separators=(",", ":"))
 
     @property
     def fingerprint(self) -> Fingerprint:

@@ -10,7 +10,7 @@ from amifactory.aws.machine_images import ami_name, identity_tags
 from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import Action
 from amifactory.errors import AmifactoryError, ExitCode
-from amifactory.operations.outcome import Outcome, Result
+from amifactory.operations.outcome import Outcome, Result, failed
 from amifactory.operations.plan import hooks_folder, shared_folder
 from amifactory.operations.schedule import run_graph
 from amifactory.operations.verify import Subject, Verification, Verifier, run_tags
@@ -152,18 +152,11 @@ class _Builder:
                     left_out=tuple(f"{left.tool}: {left.why}" for left in made.left_out),
                 )
             return self._verify(step, outcome, directory)
-        except AmifactoryError as error:
+        except (AmifactoryError, OSError) as error:
             return self._failed(outcome, error, directory)
-        except OSError as error:  # a full disk, above all
-            return self._failed(outcome, AmifactoryError(f"{error.strerror}: {error.filename}"), directory)
 
-    def _failed(self, outcome: Outcome, error: AmifactoryError, directory: Path) -> Outcome:
-        log = next(
-            (file for file in (directory / "build.log", directory / "spec.log") if file.exists()), None
-        )
-        code = ExitCode.INTERRUPTED if self.cancelled.level else error.exit_code
-        message = f"{error.message}\n{error.hint}" if error.hint else error.message
-        return replace(outcome, result=Result.FAILED, error=message, exit_code=code, log=outcome.log or log)
+    def _failed(self, outcome: Outcome, error: AmifactoryError | OSError, directory: Path) -> Outcome:
+        return failed(outcome, error, directory=directory, interrupted=bool(self.cancelled.level))
 
     def _adopt(self, step: Step, outcome: Outcome) -> Outcome:
         """Takes over a build that a killed run left, or whose specs have changed since."""
@@ -272,7 +265,7 @@ class _Builder:
         )
         try:
             proof = self.verifier.verify(subject)
-        except AmifactoryError as error:
+        except (AmifactoryError, OSError) as error:
             return self._failed(outcome, error, directory)
         return _judged(outcome, proof)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from amifactory.errors import ExitCode
+from amifactory.errors import AmifactoryError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +66,27 @@ class Outcome:
     def usable(self) -> bool:
         """Returns whether children can be built on it."""
         return self.result in USABLE
+
+
+def failed(
+    outcome: Outcome, error: AmifactoryError | OSError, *, directory: Path, interrupted: bool
+) -> Outcome:
+    """Returns the outcome of a target that an error ended, with what to do about it and a log if any.
+
+    Args:
+        directory: Where the target's logs are.
+        interrupted: The run was told to stop, so that the error says nothing of the target.
+    """
+    if isinstance(error, OSError):  # a full disk, above all
+        error = AmifactoryError(f"{error.filename or directory}: {error.strerror}")
+    logs = (outcome.log, directory / "build.log", directory / "spec.log")
+    return replace(
+        outcome,
+        result=Result.FAILED,
+        error=f"{error.message}\n{error.hint}" if error.hint else error.message,
+        exit_code=ExitCode.INTERRUPTED if interrupted else error.exit_code,
+        log=next((log for log in logs if log and log.exists()), None),
+    )
 
 
 class Progress(Protocol):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from amifactory.operations.workshop import Workshop
     from amifactory.packer.context import ContextFile
 
+EXPLAINED = 100
+"""How many changes are explained in full; a call for each of a thousand would take longer than the plan."""
+
 
 def plan_images(
     workshop: Workshop, names: Collection[str], *, force: bool = False
@@ -186,8 +189,8 @@ def root_source(configuration: Configuration, image: Image) -> SourceAmiFilter:
 def spec_folders(configuration: Configuration, image: Image) -> tuple[Path, ...]:
     """Returns the folders of the specs that decide an image's verdict: shared, ancestors', its own."""
     ancestors = reversed(lineage(configuration, image))
-    folders = (shared_folder(configuration), *(ancestor.folder for ancestor in ancestors))
-    return tuple(folder / "spec" for folder in folders if (folder / "spec").is_dir())
+    owners = (shared_folder(configuration), *(ancestor.folder for ancestor in ancestors))
+    return tuple(folder for folder in (owner / "spec" for owner in owners) if folder.is_dir())
 
 
 def _source_amis(
@@ -239,13 +242,14 @@ def _digests(workshop: Workshop, images: Iterable[Image]) -> Mapping[str, str]:
 def _earlier_recipes(
     workshop: Workshop, wanted: Iterable[Wanted], existing: Iterable[Build]
 ) -> dict[Fingerprint, Recipe]:
-    """Fetches the recipes that explain a change: one call for each target that changed, none without."""
+    """Fetches the recipes that explain a change, parents' first: a call each, and none without a change."""
     last = newest(existing)
-    changed = {
+    changed = [
         last[want.target].fingerprint
         for want in wanted
         if want.target in last and not last[want.target].made_from(want.fingerprint)
-    }
+    ]
+    asked = list(dict.fromkeys(changed))[:EXPLAINED]
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="recipes") as pool:
-        found = zip(changed, pool.map(workshop.bucket.recipe, changed), strict=True)
+        found = zip(asked, pool.map(workshop.bucket.recipe, asked), strict=True)
         return {fingerprint: recipe for fingerprint, recipe in found if recipe is not None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import newest
 from amifactory.errors import AmifactoryError, ExitCode, UsageError
-from amifactory.operations.outcome import Outcome, Result
+from amifactory.operations.outcome import Outcome, Result, failed
 from amifactory.operations.plan import with_ancestors
 from amifactory.operations.schedule import run_graph
 from amifactory.operations.verify import Subject, Verifier
@@ -65,7 +65,6 @@ def _again(verifier: Verifier, build: Build) -> Outcome:
         region=build.region,
         ami_id=build.ami_id,
         parent=build.parent,
-        log=directory / "spec.log",
     )
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -73,10 +72,10 @@ def _again(verifier: Verifier, build: Build) -> Outcome:
         proof = verifier.verify(
             Subject(target=build.target, ami_id=build.ami_id, recipe=recipe, directory=directory)
         )
-    except AmifactoryError as error:
-        outcome = replace(outcome, result=Result.FAILED, error=error.message, exit_code=error.exit_code)
+    except (AmifactoryError, OSError) as error:
+        outcome = failed(outcome, error, directory=directory, interrupted=bool(verifier.cancelled.level))
     else:
-        outcome = replace(outcome, verify_seconds=proof.seconds, report=proof.report)
+        outcome = replace(outcome, verify_seconds=proof.seconds, report=proof.report, log=proof.log)
         if proof.verdict is Verdict.REJECTED:
             outcome = replace(
                 outcome, result=Result.REJECTED, error=proof.problem, exit_code=ExitCode.REJECTED

@@ -1,6 +1,8 @@
 """Instances as Docker containers that run systemd, each with its own address and its own ``/var/lib/docker``.
 
-How a container is made fit for systemd and for Docker inside it is in `_host_config`.
+How a container is made fit for systemd and for Docker inside it is in `_host_config`. It was tried on
+Docker 20.10 with control groups version 1, on a machine without ``CAP_SYS_RESOURCE``; version 2 is provided
+for (see ``sandbox-init/boot`` in the source AMI) and has not been tried.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -97,7 +97,8 @@ def _make_docker_objects(
     layer = pool.submit(busybox_layer, source.tarball)
     network = create_network(client, names)
     address = registry.start_registry(client, names, network)
-    RegistryClient(address).push_base(layer.result(), source.architecture)
+    with closing(RegistryClient(address)) as contents:
+        contents.push_base(layer.result(), source.architecture)
     log.info("registry answers at %s on network %s", address, network.subnet)
     image.result()
     log.info("source image imported")
@@ -173,6 +174,7 @@ def main(arguments: Sequence[str]) -> int:
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.chdir("/")
     source = prepare_source_ami(default_cache_dir(os.environ), log.info)
     with running_sandbox(root, region=region, state_bucket=state_bucket, source=source) as state:
         StateFolder(root=root).write(state)

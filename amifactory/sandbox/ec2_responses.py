@@ -93,6 +93,8 @@ def modify_instance_attribute(response: Any) -> Any:
         instance = response.ec2_backend.get_instance(asked["InstanceId"])
         instance.instance_initiated_shutdown_behavior = behavior
         return EmptyResult()
+    if asked.get("EnaSupport", {}).get("Value") in {True, "true"}:
+        return EmptyResult()  # every machine here has it already, as DescribeImages says of its AMI
     if not MODIFIABLE & set(asked):
         raise NotImplementedError(f"attribute {', '.join(sorted(set(asked) - {'InstanceId'}))}")
     return InstanceResponse.modify_instance_attribute(response)

@@ -115,6 +115,8 @@ class StatesMixin:
 
     def powered_off(self: Any, instance: Any) -> None:
         """Does as InstanceInitiatedShutdownBehavior says: the instance shut itself down."""
+        if instance.state == "pending":
+            self.world.work.submit(instance.id, partial(self._powered_off_early, instance))
         if instance.state != "running":
             return
         if instance.instance_initiated_shutdown_behavior == "terminate":
@@ -123,6 +125,12 @@ class StatesMixin:
             self.stop_instances([instance.id])
         instance.state_reason.code = "Client.InstanceInitiatedShutdown"
         instance.state_reason.message = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
+
+    def _powered_off_early(self: Any, instance: Any) -> None:
+        """Comes after the launch, during which the instance shut itself down."""
+        with self.world.lock:
+            if instance.state == "running":
+                self.powered_off(instance)
 
     def _check_states(self: Any, instance_ids: list[str], allowed: set[str], what: str) -> None:
         for instance in self.get_multi_instances_by_id(instance_ids):

@@ -9,9 +9,9 @@ import importlib.util
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -123,15 +123,29 @@ def _start(
     _remove_remains(folder, environment)
     source_ami.prepare_source_ami(source_ami.default_cache_dir(environment), say, environment=environment)
     started = time.monotonic()
-    command = [sys.executable, "-m", _MODULE, str(folder.root.resolve()), region, state_bucket]
-    with folder.log_file.open("wb") as log:
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-            env=_daemon_environment(environment),
-        )  # fmt: skip
-    state = _wait_until_ready(folder, process, deadline=started + _START_SECONDS)
+    arguments = [str(folder.root.resolve()), region, state_bucket]
+    pid = _spawn(
+        [sys.executable, "-m", _MODULE, *arguments], folder.log_file, _daemon_environment(environment)
+    )
+    state = _wait_until_ready(folder, pid, deadline=started + _START_SECONDS)
     say(f"sandbox {state.id} is up at {state.endpoint} ({time.monotonic() - started:.1f} s)")
     return state
+
+
+def _spawn(command: list[str], log: Path, environment: Mapping[str, str]) -> int:
+    """Starts a program that outlives this one, in a session of its own, and returns its process id."""
+    write_log = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    return os.posix_spawn(
+        command[0],
+        command,
+        environment,
+        setsid=True,
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+            (os.POSIX_SPAWN_OPEN, 1, str(log), write_log, 0o644),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+        ],
+    )
 
 
 def _daemon_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -140,18 +154,23 @@ def _daemon_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**mine, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def _wait_until_ready(
-    folder: StateFolder, process: subprocess.Popen[bytes], *, deadline: float
-) -> SandboxState:
+def _wait_until_ready(folder: StateFolder, pid: int, *, deadline: float) -> SandboxState:
     while time.monotonic() < deadline:
         state = folder.read()
-        if state is not None and state.pid == process.pid:
+        if state is not None and state.pid == pid:
             return state
-        if process.poll() is not None:
-            raise _did_not_start(folder, f"ended with status {process.returncode}")
+        if _has_ended(pid):
+            raise _did_not_start(folder, "ended")
         time.sleep(_POLL_SECONDS)
-    process.terminate()
+    _end(pid)
     raise _did_not_start(folder, f"was not ready after {_START_SECONDS} s")
+
+
+def _has_ended(pid: int) -> bool:
+    """Returns whether a process has ended; buries it when it is this one's child."""
+    with suppress(ChildProcessError):
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    return not _is_daemon(pid)
 
 
 def _did_not_start(folder: StateFolder, how: str) -> DriverError:
@@ -173,7 +192,7 @@ def _add_stand_ins(
     return extended
 
 
-def status(root: Path) -> SandboxStatus:
+def status(root: Path, *, environment: Mapping[str, str] = os.environ) -> SandboxStatus:
     """Returns how the sandbox is, with its instances when it runs."""
     folder = StateFolder(root=root)
     state = folder.read()
@@ -181,11 +200,12 @@ def status(root: Path) -> SandboxStatus:
         return SandboxStatus(running=False, state=None, instances=(), log=folder.log_file)
     from amifactory.sandbox.machine import connect, list_machines  # noqa: PLC0415
 
-    machines = tuple(Machine(**machine) for machine in list_machines(connect(), state.id))
+    with closing(connect(environment)) as client:
+        machines = tuple(Machine(**machine) for machine in list_machines(client, state.id))
     return SandboxStatus(running=True, state=state, instances=machines, log=folder.log_file)
 
 
-def console(root: Path, instance_id: str) -> str:
+def console(root: Path, instance_id: str, *, environment: Mapping[str, str] = os.environ) -> str:
     """Returns what an instance of the sandbox wrote to its console.
 
     Raises:
@@ -196,10 +216,11 @@ def console(root: Path, instance_id: str) -> str:
     from amifactory.sandbox.machine import connect  # noqa: PLC0415
     from amifactory.sandbox.names import Names  # noqa: PLC0415
 
-    try:
-        output: bytes = connect().containers.get(Names.of(root).instance(instance_id)).logs()
-    except NotFound as error:
-        raise UsageError(f"the sandbox has no instance {instance_id}") from error
+    with closing(connect(environment)) as client:
+        try:
+            output: bytes = client.containers.get(Names.of(root).instance(instance_id)).logs()
+        except NotFound as error:
+            raise UsageError(f"the sandbox has no instance {instance_id}") from error
     return output.decode(errors="replace")
 
 
@@ -220,10 +241,10 @@ def _remove_remains(folder: StateFolder, environment: Mapping[str, str]) -> None
     from amifactory.sandbox.machine import connect, remove_everything  # noqa: PLC0415
     from amifactory.sandbox.names import Names  # noqa: PLC0415
 
-    client = connect(environment)
-    for pid in _daemons_of(folder):
-        _end(pid)
-    remove_everything(client, Names.of(folder.root))
+    with closing(connect(environment)) as client:
+        for pid in _daemons_of(folder):
+            _end(pid)
+        remove_everything(client, Names.of(folder.root))
     folder.forget()
 
 
@@ -245,11 +266,9 @@ def _end(pid: int) -> None:
     """Asks the daemon to end, and makes it when it does not within a minute."""
     for wanted, patience in ((signal.SIGTERM, _END_SECONDS), (signal.SIGKILL, 5)):
         deadline = time.monotonic() + patience
-        try:
+        with suppress(ProcessLookupError):
             os.kill(pid, wanted)
-            while time.monotonic() < deadline and _is_daemon(pid):
-                time.sleep(_POLL_SECONDS)
-        except ProcessLookupError:
-            return
-        if not _is_daemon(pid):
-            return
+        while time.monotonic() < deadline:
+            if _has_ended(pid):
+                return
+            time.sleep(_POLL_SECONDS)

@@ -36,10 +36,13 @@ def connect(environment: Mapping[str, str] = os.environ) -> DockerClient:
     Raises:
         MissingToolError: None does; the hint is the command that mends it.
     """
+    client = None
     try:
         client = docker.from_env(timeout=_SLOW_CALL_SECONDS, max_pool_size=50, environment=dict(environment))
         client.ping()
     except DockerException as error:
+        if client is not None:
+            client.close()
         raise MissingToolError(
             f"the sandbox needs Docker, which does not answer: {error}", hint=_mend(error)
         ) from error

@@ -31,5 +31,5 @@ rm -rf "$root"/var/cache/apt/*.bin "$root"/var/cache/apt/archives/*.deb "$root"/
   "$root"/usr/share/{doc,info,locale,man}/*
 
 tar --create --numeric-owner --xattrs --file="$output" --directory="$root" .
-[[ -z ${SUDO_UID:-} ]] || chown "$SUDO_UID:$SUDO_GID" "$output"
+[[ -z ${SUDO_UID:-} ]] || chown "$SUDO_UID:${SUDO_GID:-}" "$output"
 rm -rf "$root"

@@ -10,6 +10,7 @@ import io
 import shutil
 import tarfile
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from docker.types import Mount
@@ -102,10 +103,10 @@ def _disk() -> bytes:
 
 
 def _wait_until_ready(client: DockerClient, names: Names, address: str) -> None:
-    registry = RegistryClient(address)
-    for _ in range(200):
-        if registry.answers():
-            return
-        time.sleep(0.05)
+    with closing(RegistryClient(address)) as registry:
+        for _ in range(200):
+            if registry.answers():
+                return
+            time.sleep(0.05)
     output: bytes = client.containers.get(names.registry).logs(tail=5)
     raise DriverError(f"the sandbox's container registry does not answer: {output.decode(errors='replace')}")

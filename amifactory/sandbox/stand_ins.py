@@ -12,6 +12,7 @@ import http.client
 import io
 import json
 import tarfile
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +115,10 @@ class RegistryClient:
         self._address = address
         self._connection = http.client.HTTPConnection(address, timeout=10)
 
+    def close(self) -> None:
+        """Closes the connection; the next request would open it again."""
+        self._connection.close()
+
     def answers(self) -> bool:
         """Returns whether a registry answers there."""
         try:
@@ -207,10 +212,10 @@ def _config(diff_id: str, architecture: str, *, reference: str) -> bytes:
 
 def push_stand_ins(address: str, references: Iterable[str], say: Callable[[str], None]) -> None:
     """Puts a stand-in for each reference into the registry; says which ones cannot be."""
-    registry = RegistryClient(address)
-    for reference in references:
-        name = hub_name(reference)
-        if name is None:
-            say(f"sandbox: no stand-in for {reference}: only images of Docker Hub, by tag, have one")
-        else:
-            registry.push_stand_in(name, reference)
+    with closing(RegistryClient(address)) as registry:
+        for reference in references:
+            name = hub_name(reference)
+            if name is None:
+                say(f"sandbox: no stand-in for {reference}: only images of Docker Hub, by tag, have one")
+            else:
+                registry.push_stand_in(name, reference)

@@ -1,4 +1,4 @@
-"""pytest plugin for specs: what amifactory knows of the build, and skipping what offline builds leave out.
+"""pytest plugin for specs: what amifactory knows of the build, and skipping what a build left out.
 
 ::
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LEFT_OUT = "/etc/amifactory/left-out"
-"""On the instance: a line ``<tool>: <why>`` for each tool an offline build went without."""
+"""On the instance: a line ``<tool>: <why>`` for each tool the build went without: offline, or where nothing vouches for a download."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,9 @@ class Facts:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes the marker known."""
-    config.addinivalue_line("markers", "needs_tool(name): skipped where an offline build left the tool out")
+    config.addinivalue_line(
+        "markers", "needs_tool(name): skipped where the build left the tool out, and said so"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +60,7 @@ def facts(request: pytest.FixtureRequest) -> Facts:
         raise pytest.UsageError("AMIFACTORY_FACTS is not set; run specs with: amifactory verify IMAGE")
     known = json.loads(Path(file).read_text("utf-8"))
     if "left_out" not in known:
-        known["left_out"] = _left_out(request.config) if known["offline"] else {}
+        known["left_out"] = _left_out(request.config)
     return Facts(**{name: known[name] for name in Facts.__dataclass_fields__})
 
 
@@ -67,7 +69,7 @@ def _skip_left_out(request: pytest.FixtureRequest) -> None:
     for marker in request.node.iter_markers("needs_tool"):
         build: Facts = request.getfixturevalue("facts")
         for tool in marker.args:
-            if build.offline and tool in build.left_out:
+            if tool in build.left_out:
                 pytest.skip(f"{tool} was left out: {build.left_out[tool]}")
 
 

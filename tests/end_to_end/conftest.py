@@ -49,6 +49,12 @@ class Sandbox:
         image = self.ec2.describe_images(ImageIds=[ami_id])["Images"][0]
         return {tag["Key"].removeprefix("amifactory:"): tag["Value"] for tag in image.get("Tags", [])}
 
+    def builds(self, factory: str, image: str) -> list[str]:
+        """Returns the AMIs made of an image, whatever their tags say."""
+        names = [f"amifactory/{factory}/{image}/*"]
+        found = self.ec2.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": names}])
+        return [image["ImageId"] for image in found["Images"]]
+
     def set_tag(self, ami_id: str, name: str, value: str) -> None:
         self.ec2.create_tags(Resources=[ami_id], Tags=[{"Key": f"amifactory:{name}", "Value": value}])
 
@@ -88,14 +94,17 @@ class Sandbox:
             self.ec2.delete_security_group(GroupId=group)
         return [*instances, *keys, *groups.values()]
 
-    def registry(self, method: str, path: str, accept: str = "*/*") -> http.client.HTTPResponse:
-        """Asks the container registry."""
+    def ask_registry(
+        self, method: str, path: str, *, body: bytes | None = None, **headers: str
+    ) -> tuple[dict[str, str], bytes]:
+        """Returns headers and body of what the container registry answers."""
         connection = http.client.HTTPConnection(self.state["registry"], timeout=10)
         try:
-            connection.request(method, path, headers={"Accept": accept})
+            connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
-            response.read()
-            return response
+            text = response.read()
+            assert response.status < 300, text
+            return dict(response.headers), text
         finally:
             connection.close()
 
@@ -181,7 +190,9 @@ def copy_factory(kind: str, root: Path, *, name: str | None = None) -> None:
     shutil.copytree(FACTORIES / kind, root)
     (root / "images/_shared").mkdir()
     for template in SHARED.glob("*.pkr.hcl"):
-        shutil.copy(template, root / "images/_shared")
+        (root / "images/_shared" / template.name).write_text(
+            template.read_text().replace("  ena_support     = true\n", "")
+        )  # XXX TEMPORARY
     if name:
         file = root / "factory.hcl"
         file.write_text(file.read_text().replace(f'factory "{kind}"', f'factory "{name}"'))
@@ -255,6 +266,12 @@ def factory(workbench: tuple[Factory, str], sandbox: Sandbox) -> Iterator[Factor
         if folder.name not in {"_shared", "base"}:
             shutil.rmtree(folder)
     assert sandbox.tags(base)["verdict"] == "verified"
+
+
+@pytest.fixture
+def base(workbench: tuple[Factory, str]) -> str:
+    """Returns the AMI of the workbench's image ``base``."""
+    return workbench[1]
 
 
 @pytest.fixture(autouse=True)

@@ -182,13 +182,17 @@ def test_verify_runs_the_spec_again(story: Story, sandbox: Sandbox) -> None:
     assert sandbox.tags(story.amis["right"]) == before
 
 
-def test_a_failing_image_stops_its_descendants_and_not_its_siblings(
-    story: Story, make_factory: Callable[..., Factory], sandbox: Sandbox
-) -> None:
+@pytest.fixture(scope="module")
+def broken(make_factory: Callable[..., Factory]) -> Ended:
+    """Returns a build, one job at a time, in which ``left`` fails."""
     factory = make_factory("family", name="broken-family")
     (factory.image("left") / "provision/install.sh").write_text("exit 7\n")
-    ended = factory.run("build", "right", "leaf", "--json").expect(1)
-    builds = ended.builds
+    ended: Ended = factory.run("build", "right", "leaf", "--json", "--jobs", "1").expect(1)
+    return ended
+
+
+def test_a_failing_image_stops_its_descendants_and_not_its_siblings(broken: Ended, sandbox: Sandbox) -> None:
+    builds = broken.builds
     assert {image: build["action"] for image, build in builds.items()} == {
         "base": "built",
         "left": "failed",
@@ -196,15 +200,12 @@ def test_a_failing_image_stops_its_descendants_and_not_its_siblings(
         "leaf": "skipped",
     }
     assert builds["leaf"]["error"] == "its parent left failed"
-    assert ended.json["ok"] is False
+    assert broken.json["ok"] is False
     assert sandbox.tags(builds["right"]["ami_id"])["verdict"] == "verified"
 
 
-def test_one_job_at_a_time(make_factory: Callable[..., Factory]) -> None:
-    factory = make_factory("single", name="one-by-one")
-    factory.add("one")
-    factory.add("two")
-    ended = factory.run("build", "--jobs", "1").expect(0)
-    steps = [line.partition("] ")[2].partition(":")[0] for line in ended.stderr.splitlines() if "x86_64: " in line]
-    order = list(dict.fromkeys(steps))
-    assert [name for name, after in zip(steps, [*steps[1:], ""], strict=True) if name != after] == order
+def test_one_job_at_a_time(broken: Ended) -> None:
+    lines = [line.partition("] ")[2] for line in broken.stderr.splitlines() if "/x86_64: " in line]
+    images = [line.partition("/")[0] for line in lines]
+    changes = [image for image, after in zip(images, [*images[1:], ""], strict=True) if image != after]
+    assert len(changes) == len(set(changes)), "an image is finished before the next begins"

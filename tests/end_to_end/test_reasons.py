@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from amifactory.sandbox.stand_ins import HubName, RegistryClient
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -39,9 +37,9 @@ class Shop:
     def copy_source(self, name: str) -> None:
         """Makes an AMI that the source AMI filter matches."""
         ec2, state = self.sandbox.ec2, self.sandbox.state
-        made = ec2.copy_image(
-            Name=name, SourceImageId=state["source_ami_id"], SourceRegion=state["region"]
-        )["ImageId"]
+        made = ec2.copy_image(Name=name, SourceImageId=state["source_ami_id"], SourceRegion=state["region"])[
+            "ImageId"
+        ]
         ec2.get_waiter("image_available").wait(ImageIds=[made], WaiterConfig={"Delay": 1})
 
     def plan(self, *arguments: str) -> dict[str, Any]:
@@ -99,12 +97,13 @@ def test_a_parent_that_is_rebuilt_takes_its_children_with_it(shop: Shop) -> None
 
 
 def test_a_prepulled_image_that_moved_is_named(shop: Shop) -> None:
-    registry = RegistryClient(shop.sandbox.state["registry"])
-    registry.push_stand_in(HubName(repository="example/tools", tag="1"), "example/tools:1, newer")
+    path, kind = "/v2/example/tools/manifests/1", "application/vnd.docker.distribution.manifest.v2+json"
+    _, manifest = shop.sandbox.ask_registry("GET", path, Accept=kind)
+    shop.sandbox.ask_registry("PUT", path, body=manifest + b"\n", **{"Content-Type": kind})
     try:
         assert shop.plan() == {"top": ("reuse",), "tools": ("build", "prepull example/tools:1 moved")}
     finally:
-        registry.push_stand_in(HubName(repository="example/tools", tag="1"), "example/tools:1")
+        shop.sandbox.ask_registry("PUT", path, body=manifest, **{"Content-Type": kind})
     assert shop.plan()["tools"] == ("reuse",)
 
 

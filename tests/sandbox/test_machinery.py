@@ -1,9 +1,8 @@
-"""Instances, their disks and their network, on the real Docker Engine, asked for through the sandbox's AWS."""
+"""Instances, their disks and their network, on real Docker, asked for through the sandbox's AWS."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -201,10 +200,7 @@ def test_stop_and_start_keep_disk_address_and_host_key(sandbox: Sandbox, instanc
     instance.ssh("echo kept >kept; cat kept")
     sandbox.ec2.stop_instances(InstanceIds=[instance.id])
     sandbox.wait("instance_stopped", instance.id)
-    assert (
-        run("ping", "-c1", "-W1", instance.address).returncode
-        or not run("docker", "ps", "--quiet", "--filter", f"name={instance.id}").stdout
-    )
+    assert not run("docker", "ps", "--quiet", "--filter", f"name={instance.id}").stdout
     sandbox.ec2.start_instances(InstanceIds=[instance.id])
     sandbox.wait("instance_running", instance.id)
     assert instance.ssh("cat kept").strip() == "kept"
@@ -307,28 +303,22 @@ def test_two_sandboxes_do_not_meet(sandbox: Sandbox, shared_instance: Instance, 
     assert shared_instance.ssh("echo alive").strip() == "alive"
 
 
-def test_down_leaves_nothing_behind(tmp_path: Path) -> None:
-    ended = start(tmp_path / "ended", "alpine:3.20")
+def test_two_commands_at_once_start_one_sandbox_and_down_leaves_nothing(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        ended, same = pool.map(start, [tmp_path / "ended"] * 2)
+    assert ended.state == same.state
     ended.launch()
     down(ended.root)
     assert not docker_objects(ended.state.id)
     assert run("ps", "--pid", str(ended.state.pid), "--no-headers").stdout == ""
     assert f"amif-{ended.state.id}" not in run("ip", "link").stdout
-    if shutil.which("iptables-save"):
-        assert ended.state.id not in run("iptables-save").stdout
+    assert ended.state.id not in run("iptables-save").stdout
     assert {file.name for file in (ended.root / ".amifactory/sandbox").iterdir()} <= {"lock", "server.log"}
     assert not status(ended.root).running
     down(ended.root)
 
 
-def test_sigterm_ends_it_as_down_does(tmp_path: Path) -> None:
-    ended = start(tmp_path / "terminated")
-    ended.launch()
-    run("kill", str(ended.state.pid))
-    wait_for(lambda: not docker_objects(ended.state.id), "everything is removed")
-
-
-def test_a_killed_sandbox_is_cleared_away_and_started_again(tmp_path: Path) -> None:
+def test_a_killed_sandbox_is_cleared_away_and_sigterm_ends_the_next_one(tmp_path: Path) -> None:
     killed = start(tmp_path / "killed")
     killed.launch()
     run("kill", "-9", str(killed.state.pid))
@@ -337,15 +327,8 @@ def test_a_killed_sandbox_is_cleared_away_and_started_again(tmp_path: Path) -> N
         again = start(killed.root)
         assert again.state.pid != killed.state.pid
         assert not status(again.root).instances
+        again.launch()
+        run("kill", str(again.state.pid))
+        wait_for(lambda: not docker_objects(again.state.id), "everything is removed")
     finally:
         down(killed.root)
-    assert not docker_objects(killed.state.id)
-
-
-def test_two_commands_at_once_start_one_sandbox(tmp_path: Path) -> None:
-    try:
-        with ThreadPoolExecutor() as pool:
-            first, second = pool.map(start, [tmp_path / "both"] * 2)
-        assert first.state == second.state
-    finally:
-        down(tmp_path / "both")

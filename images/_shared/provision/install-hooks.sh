@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Puts the instance hooks in place: executables into /usr/local/lib/amifactory, units into systemd, enabled.
+# Beside them it lists the secrets to fetch at boot: the parent's and this image's, one for each path.
 set -euo pipefail
 
-readonly HOOKS=/usr/local/lib/amifactory UNITS=/etc/systemd/system
+readonly HOOKS=/usr/local/lib/amifactory UNITS=/etc/systemd/system LISTED=/etc/amifactory/secrets.json
 
-install --directory "$HOOKS" /etc/amifactory
-printf '%s\n' "$SECRETS" >/etc/amifactory/secrets.json
+install --directory "$HOOKS" "${LISTED%/*}"
+inherited=$(cat "$LISTED" 2>/dev/null || echo '[]')
+jq --slurp 'add | group_by(.path) | map(last)' <<<"$inherited $SECRETS" >"$LISTED"
 
 shopt -s nullglob
 for hook in "$STAGING"/hooks/*; do

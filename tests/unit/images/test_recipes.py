@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 IMAGES = Path(__file__).parents[3] / "images"
-SHARED = IMAGES / "_shared"
 ALL_IMAGES = sorted(file.parent for file in IMAGES.glob("*/image.hcl"))
 SCRIPTS = sorted(IMAGES.glob("*/provision/*.sh"))
 LIBRARIES = sorted(IMAGES.glob("*/provision/lib/*.sh"))
@@ -54,18 +53,11 @@ def test_library_is_sourced_not_run(script: Path) -> None:
 def test_shell_is_clean() -> None:
     files = [*SCRIPTS, *LIBRARIES, *PROFILES]
     for command in (
-        [program("shellcheck"), "--external-sources", "--source-path=SCRIPTDIR"],
+        [program("shellcheck")],
         [program("shfmt"), "-i", "2", "-ci", "-d"],
     ):
         found = subprocess.run([*command, *files], capture_output=True, text=True, check=False)
         assert (found.stdout, found.returncode) == ("", 0)
-
-
-@pytest.mark.parametrize("folder", [SHARED, *ALL_IMAGES], ids=relative)
-def test_templates_are_formatted(folder: Path) -> None:
-    command = [program("packer"), "fmt", "-check", "-diff", str(folder)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (found.stdout, found.returncode) == ("", 0)
 
 
 @pytest.mark.parametrize("folder", ALL_IMAGES, ids=relative)

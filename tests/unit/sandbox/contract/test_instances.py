@@ -118,6 +118,23 @@ def test_shutting_down_from_inside(
     assert found["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
 
 
+def test_shutting_down_before_it_was_seen_running(
+    driver: Any,
+    run: Callable[..., str],
+    state: Callable[[str], str],
+    shut_down: Callable[[str], None],
+    world: World,
+) -> None:
+    """User data may well end with poweroff."""
+    driver.gate.clear()
+    instance = run()
+    driver.powered_off(instance)
+    driver.gate.set()
+    shut_down(run())
+    world.work.wait(5)
+    assert state(instance) == "stopped"
+
+
 def test_a_client_token_makes_one_instance(run: Callable[..., str], code: Callable[..., str]) -> None:
     """EC2 developer guide, "Ensuring idempotency in Amazon EC2 API requests"."""
     first, second = run(ClientToken="once"), run(ClientToken="once")
@@ -326,3 +343,13 @@ def test_attributes_that_would_change_nothing_are_refused(
     assert code(ec2.terminate_instances, InstanceIds=[instance]) == "OperationNotPermitted"
     ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": False})
     ec2.terminate_instances(InstanceIds=[instance])
+
+
+def test_enhanced_networking_may_be_asked_for_since_every_machine_has_it(
+    ec2: Any, run: Callable[..., str]
+) -> None:
+    """ModifyInstanceAttribute, EnaSupport: sets it to true; Packer asks when `ena_support` is set."""
+    instance = run()
+    ec2.modify_instance_attribute(InstanceId=instance, EnaSupport={"Value": True})
+    with pytest.raises(ec2.exceptions.ClientError, match="has not got ec2:ModifyInstanceAttribute"):
+        ec2.modify_instance_attribute(InstanceId=instance, EnaSupport={"Value": False})

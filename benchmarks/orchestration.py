@@ -1,0 +1,93 @@
+"""``orchestration``: what amifactory adds to Packer and pytest themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from factories import sandbox, write_factory, write_image
+from measure import PYTHON, ROOT, Taken, interleave, median_difference, median_ratio
+from report import Measurement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from measure import Bench
+
+PROVISION_SECONDS = 30.0
+IMAGE = "waiting"
+
+
+def measure(bench: Bench) -> Iterator[Measurement]:
+    """Yields the time of a build next to ``packer build`` of the same directory and a verification by hand."""
+    root = write_factory(bench.folder())
+    write_image(root, IMAGE, seconds=PROVISION_SECONDS)
+    rounds = bench.rounds(3)
+    with sandbox(bench, root) as state:
+        by_hand = _ByHand(bench=bench, root=root, environment=_aws(state))
+        taken = interleave(
+            rounds,
+            lambda: bench.amifactory(root, "--sandbox", "build", IMAGE, "--force", "--json"),
+            by_hand.build,
+        )
+    yield Measurement(
+        benchmark="orchestration",
+        what=f"build / packer + pytest by hand, {PROVISION_SECONDS:.0f} s provisioner",
+        value=median_ratio(taken),
+        unit="x",
+        limit=1.03,
+        rounds=rounds,
+    )
+    yield Measurement(
+        benchmark="orchestration",
+        what="build - packer + pytest by hand",
+        value=median_difference(taken),
+        unit="s",
+        limit=None,
+        rounds=rounds,
+    )
+
+
+@dataclass(kw_only=True)
+class _ByHand:
+    """Builds and verifies what amifactory built last, without amifactory."""
+
+    bench: Bench
+    root: Path
+    environment: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        self._numbers = count(1)
+
+    def build(self) -> Taken:
+        """Runs Packer on the same build context, then the same specs; the two alone are timed."""
+        run = max((self.root / ".amifactory/runs").iterdir())
+        context = self.bench.folder() / "context"
+        shutil.copytree(run / f"{IMAGE}-x86_64" / "context", context)
+        variables = context / "build.auto.pkrvars.json"
+        fields = json.loads(variables.read_text())
+        variables.write_text(json.dumps({**fields, "ami_name": f"by-hand-{next(self._numbers)}"}))
+        packer = self.bench.run("packer", "build", ".", cwd=context, environment=self.environment)
+        ami_id = re.findall(r"ami-[0-9a-f]{17}", packer.output)[-1]
+        verified = self.bench.run(
+            *(PYTHON, ROOT / "benchmarks/bare_verify.py", ami_id),
+            self.root / "images" / IMAGE / "spec",
+            environment=self.environment,
+        )
+        return Taken(wall=packer.wall + verified.wall, cpu=packer.cpu + verified.cpu, output=verified.output)
+
+
+def _aws(state: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "AWS_ENDPOINT_URL": state["endpoint"],
+        "AWS_ACCESS_KEY_ID": state["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": state["secret_access_key"],
+        "AWS_REGION": state["region"],
+        "AWS_DEFAULT_REGION": state["region"],
+        "CHECKPOINT_DISABLE": "1",
+    }
