@@ -18,8 +18,10 @@ def test_the_wheel_brings_images_hooks_and_a_factory(tmp_path: Path) -> None:
     )
     (wheel,) = tmp_path.glob("*.whl")
     subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
-        + [str(tmp_path / "site"), str(wheel)],
+        [
+            *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"),
+            *("--target", str(tmp_path / "site"), str(wheel)),
+        ],
         check=True,
         capture_output=True,
     )
