@@ -1,7 +1,7 @@
 """What verification takes by hand: boot the AMI, wait for SSH, run pytest with testinfra, clean up.
 
-Usage: bare_verify.py AMI_ID SPEC_FOLDER..., with AWS in the environment. Looks at AWS and SSH once a second, as
-amifactory does in the sandbox.
+Usage: bare_verify.py AMI_ID SPEC_FOLDER..., with AWS in the environment. Looks at AWS and SSH once a
+second, as amifactory does in the sandbox.
 """
 
 from __future__ import annotations

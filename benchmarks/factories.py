@@ -68,8 +68,6 @@ def write_factory(root: Path) -> Path:
     shutil.copytree(ROOT / "images/_shared", root / "images/_shared", ignore=leave_out)
     shutil.copytree(ROOT / "hooks", root / "hooks", ignore=_LEFTOVERS)
     (root / "factory.hcl").write_text(FACTORY)
-    _t = root / "images/_shared/source.pkr.hcl"
-    _t.write_text(_t.read_text().replace("  ena_support     = true\n", ""))  # XXX TEMPORARY
     return root
 
 

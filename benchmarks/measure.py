@@ -102,10 +102,11 @@ class Bench:
         return self.run(AMIFACTORY, "-C", root, *arguments, environment=environment)
 
 
-def interleave(rounds: int, *actions: Callable[[], Taken]) -> list[tuple[Taken, ...]]:
-    """Returns what each action took in each round (A B A B …), after one round that does not count."""
-    for action in actions:
-        action()
+def interleave(rounds: int, *actions: Callable[[], Taken], warm_up: bool = True) -> list[tuple[Taken, ...]]:
+    """Returns what each action took in each round (A B A B …), after a round that does not count."""
+    if warm_up:
+        for action in actions:
+            action()
     return [tuple(action() for action in actions) for _ in range(rounds)]
 
 

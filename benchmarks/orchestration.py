@@ -7,7 +7,6 @@ import re
 import shutil
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from factories import sandbox, write_factory, write_image
@@ -16,6 +15,7 @@ from report import Measurement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from measure import Bench
 
@@ -24,7 +24,7 @@ IMAGE = "waiting"
 
 
 def measure(bench: Bench) -> Iterator[Measurement]:
-    """Yields the time of a build next to ``packer build`` of the same directory and a verification by hand."""
+    """Yields the time of a build next to ``packer build`` of the same directory and verifying by hand."""
     root = write_factory(bench.folder())
     write_image(root, IMAGE, seconds=PROVISION_SECONDS)
     rounds = bench.rounds(3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import shutil
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from io import RawIOBase
     from signal import Signals
 
 TESTS = Path(__file__).parent
@@ -170,10 +172,34 @@ class Cli:
         """Starts a command."""
         return Running(self.command(*arguments), {**self.environment, **environment})
 
+    def run_on_terminal(self, *arguments: str, **environment: str) -> str:
+        """Runs a command on a terminal and returns all that it wrote there."""
+        master, terminal = pty.openpty()
+        process = subprocess.Popen(
+            self.command(*arguments),
+            env={**self.environment, "TERM": "xterm-256color", **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=terminal,
+            stderr=terminal,
+            start_new_session=True,
+        )
+        os.close(terminal)
+        with process, os.fdopen(master, "rb", buffering=0) as screen:
+            written = b"".join(iter(lambda: read_terminal(screen), b""))
+        return written.decode()
+
     def command(self, *arguments: str) -> list[str]:
         """Returns the whole command line."""
         before = ["--sandbox"] if self.sandbox else []
         return [str(AMIFACTORY), "-C", str(self.root), *before, *arguments]
+
+
+def read_terminal(screen: RawIOBase) -> bytes:
+    """Returns what a terminal got; nothing once the last program has left it, which Linux calls EIO."""
+    try:
+        return screen.read(4096) or b""
+    except OSError:
+        return b""
 
 
 def plain_environment(given: Mapping[str, str]) -> dict[str, str]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from amifactory.operations.workshop import Workshop
     from amifactory.packer.context import ContextFile
 
-EXPLAINED = 100
+EXPLAINED = 50
 """How many changes are explained in full; a call for each of a thousand would take longer than the plan."""
 
 

@@ -108,7 +108,7 @@ class Sandbox:
         finally:
             connection.close()
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: Any) -> Any:
         return boto3.client(
             service,
             region_name=self.state["region"],
@@ -190,9 +190,7 @@ def copy_factory(kind: str, root: Path, *, name: str | None = None) -> None:
     shutil.copytree(FACTORIES / kind, root)
     (root / "images/_shared").mkdir()
     for template in SHARED.glob("*.pkr.hcl"):
-        (root / "images/_shared" / template.name).write_text(
-            template.read_text().replace("  ena_support     = true\n", "")
-        )  # XXX TEMPORARY
+        shutil.copy(template, root / "images/_shared")
     if name:
         file = root / "factory.hcl"
         file.write_text(file.read_text().replace(f'factory "{kind}"', f'factory "{name}"'))

@@ -21,18 +21,19 @@ def test_a_provisioner_that_fails(factory: Factory, sandbox: Sandbox) -> None:
     assert "Packer failed while provisioning with install.sh" in message
     assert "exit status: 100" in message
     assert "  | E: no package of that name\n" in message
+    assert ended.stderr.count("E: no package of that name\n") == 1, "progress stays one line each"
     log = Path(message.partition("\n  log: ")[2].splitlines()[0])
     assert "E: no package of that name" in log.read_text()
     assert sandbox.builds("workbench", "broken") == []
 
 
 def test_a_provisioner_that_hangs_is_stopped(factory: Factory, sandbox: Sandbox) -> None:
-    impatient = factory.with_build('timeout = "15s"')
+    impatient = factory.with_build('timeout = "12s"')
     impatient.add("hanging", provision="echo waiting for nothing; sleep 300")
     ended = impatient.run("build", "hanging").expect(1)
     assert ended.seconds < 100
     assert "Packer was stopped while provisioning with install.sh" in ended.stderr
-    assert "had not finished within 15 seconds" in ended.stderr
+    assert "had not finished within 12 seconds" in ended.stderr
     assert "  | waiting for nothing" in ended.stderr
     assert sandbox.sweep() == [], "Packer cleaned up"
 
@@ -86,7 +87,7 @@ def test_a_spec_that_collects_nothing(factory: Factory, sandbox: Sandbox, base: 
 
 
 def test_a_disk_that_is_full(factory: Factory, sandbox: Sandbox) -> None:
-    factory.add("chatty", provision="seq 100000")
+    factory.add("chatty", provision="seq 4000")
     with small_disk(factory.root / ".amifactory/runs"):
         ended = factory.run("build", "chatty").expect(1)
     assert ended.seconds < 60

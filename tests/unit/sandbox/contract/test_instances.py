@@ -336,7 +336,7 @@ def test_attributes_that_would_change_nothing_are_refused(
     """ModifyInstanceAttribute; DisableApiTermination makes terminating an OperationNotPermitted."""
     instance = run()
     assert (
-        code(ec2.modify_instance_attribute, InstanceId=instance, EnaSupport={"Value": True})
+        code(ec2.modify_instance_attribute, InstanceId=instance, EbsOptimized={"Value": True})
         == "InvalidAction"
     )
     ec2.modify_instance_attribute(InstanceId=instance, DisableApiTermination={"Value": True})
