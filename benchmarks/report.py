@@ -18,7 +18,8 @@ class Measurement:
     Attributes:
         benchmark: Name it is selected by.
         what: What was measured, in a few words.
-        value: Median over all rounds.
+        value: The median over all rounds if it compares two things, else the least, as other
+            processes only ever add to it.
         unit: ``x`` for a ratio, ``s``, ``ms``, or what is counted.
         limit: None for a figure that only explains another one.
         rounds: How often it was measured.

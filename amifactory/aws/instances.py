@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -110,7 +109,7 @@ class Instances:
         """
         with aws_errors("ec2"):
             answer = self._session.ec2.get_console_output(InstanceId=instance_id)
-        return base64.b64decode(answer.get("Output", "")).decode(errors="replace")
+        return answer.get("Output", "")  # botocore has decoded it from base64
 
     def check_permission(self, operation: str) -> None:
         """Asks EC2 whether a call would be allowed, without making it.

@@ -7,12 +7,15 @@ import importlib
 import os
 import sys
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 from amifactory.cli.app import App, Options
 from amifactory.errors import AmifactoryError, ExitCode
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 COMMANDS = {
     "plan": ("build", "Show what would be built, and why."),
@@ -94,6 +97,7 @@ def cli(ctx: click.Context, directory: Path, sandbox: bool, profile: str | None)
       amifactory --sandbox build
       amifactory --sandbox images
     """
+    ctx.color = _color(os.environ)
     ctx.obj = App(
         Options(directory=directory, sandbox=sandbox, profile=profile), environment=dict(os.environ)
     )
@@ -122,6 +126,12 @@ def main() -> NoReturn:
 def report(error: AmifactoryError) -> None:
     """Says on stderr what went wrong and what to do next."""
     for line in error.message.splitlines():
-        click.echo(f"{click.style('Error:', fg='red', bold=True)} {line}", err=True)
+        prefix = click.style("Error:", fg="red", bold=True)
+        click.echo(f"{prefix} {line}", err=True, color=_color(os.environ))
     if error.hint:
         click.echo(f"  {error.hint}", err=True)
+
+
+def _color(environment: Mapping[str, str]) -> bool | None:
+    """Returns False where no colour is wanted (https://no-color.org), None where it depends on the stream."""
+    return False if environment.get("NO_COLOR") or environment.get("TERM") == "dumb" else None

@@ -56,7 +56,8 @@ class PlainProgress:
         """Says how a target ended, unless it was simply reused."""
         if outcome.result is Result.REUSED:
             return
-        self._line(f"{outcome.target}: {outcome.result}" + (f" ({outcome.error})" if outcome.error else ""))
+        why = f" ({outcome.error.splitlines()[0]})" if outcome.error else ""
+        self._line(f"{outcome.target}: {outcome.result}{why}")
 
     def _line(self, text: str) -> None:
         self._say(f"[{duration(self._clock() - self._began) or '0:00':>5}] {text}")

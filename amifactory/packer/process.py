@@ -17,13 +17,13 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amifactory.errors import AmifactoryError, MissingToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping, Sequence
 
 _POLL_SECONDS = 0.05
 
@@ -90,19 +90,19 @@ class PackerProcess:
         self._signal(signal.SIGKILL)
 
     def wait_for_group(self, seconds: float) -> bool:
-        """Waits for all that Packer started too, and returns whether everything has ended."""
+        """Waits for all that the wrapper started, and returns whether it has ended.
+
+        The wrapper itself never ends once its output could not be written, as when the disk is full.
+        """
         for _ in range(math.ceil(seconds / _POLL_SECONDS)):
-            if not self._is_group_alive():
+            if not self._is_at_work():
                 return True
             time.sleep(_POLL_SECONDS)
-        return not self._is_group_alive()
+        return not self._is_at_work()
 
-    def _is_group_alive(self) -> bool:
-        try:
-            os.killpg(self._process.pid, 0)
-        except ProcessLookupError:
-            return False
-        return True
+    def _is_at_work(self) -> bool:
+        """Returns whether there is a process of the group besides its leader, the wrapper."""
+        return any(group == self._process.pid != process for process, group in _groups(Path("/proc")))
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -111,3 +111,10 @@ class PackerProcess:
     def _await_end(self) -> None:
         self._process.wait()
         self._ended.set()
+
+
+def _groups(processes: Path) -> Iterator[tuple[int, int]]:
+    """Yields each process and its group: fifth in its ``stat``, third after the name's bracket (proc(5))."""
+    for file in processes.glob("[0-9]*/stat"):
+        with suppress(OSError):
+            yield int(file.parent.name), int(file.read_text().rpartition(")")[2].split()[2])

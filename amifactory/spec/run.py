@@ -134,6 +134,7 @@ class _Process:
     ) -> None:
         self.last_line = ""
         self._log = log
+        self._log_problem: OSError | None = None
         self._on_line = on_line
         self._process = subprocess.Popen(
             arguments,
@@ -187,8 +188,16 @@ class _Process:
             return
         with self._process.stdout as stream:
             for line in stream:
-                self._log.write(line)
-                self._log.flush()
+                self._keep(line)
                 if text := line.rstrip():
                     self.last_line = text
                     self._on_line(text)
+
+    def _keep(self, line: str) -> None:
+        """Writes a line to the log, until that fails; what pytest says is read on."""
+        if self._log_problem is None:
+            try:
+                self._log.write(line)
+                self._log.flush()
+            except OSError as error:
+                self._log_problem = error
