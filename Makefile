@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .PHONY: help setup demo test unit lint check bench docs clean
 
 BIN := .venv/bin
-SHELL_SCRIPTS = .ci/run .ci/setup $(shell grep -rlE '^\#!/usr/bin/env bash|^\#!/bin/(ba)?sh' images hooks amifactory/sandbox 2>/dev/null)
+SHELL_SCRIPTS = .ci/run .ci/setup $(shell grep -rlE '^\#!/usr/bin/env bash|^\#!/bin/(ba)?sh' images hooks amifactory/sandbox 2>/dev/null) \
+	$(wildcard images/_shared/provision/lib/*.sh)
 
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,5 +40,5 @@ docs: setup ## Write docs/configuration.md anew from the models
 	$(BIN)/python -m amifactory.config.reference docs/configuration.md
 
 clean: ## Remove .venv, caches and the sandbox
-	-[ -x $(BIN)/amifactory ] && $(BIN)/amifactory sandbox down
+	[ ! -x $(BIN)/amifactory ] || $(BIN)/amifactory sandbox down
 	rm -rf .venv .amifactory .mypy_cache .ruff_cache .pytest_cache .hypothesis dist

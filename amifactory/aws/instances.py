@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,8 +20,11 @@ if TYPE_CHECKING:
     from amifactory.domain.model import AmiId
 
 STARTING = frozenset({"pending"})
-SECURITY_GROUP_RETRIES = 24
-"""AWS frees a security group some time after its last instance is terminated; two minutes at 5 s."""
+GROUP_SECONDS = 300
+"""AWS frees a security group some time after its last instance is terminated; usually within a minute."""
+CLIENT_TOKEN_LENGTH = 64
+"""The most RunInstances takes (EC2 API reference, RunInstances, ClientToken)."""
+
 
 CHECKABLE: Mapping[str, Mapping[str, str]] = {
     "create_key_pair": {"KeyName": "amifactory-doctor"},
@@ -33,15 +39,19 @@ class InstanceSettings:
     """Where and as what a fresh instance is launched.
 
     Attributes:
-        public: Reach it by its public address, which it then also asks for.
-        security_group_ids: Existing groups; empty makes one for port 22 that is deleted with the instance.
+        public_ip: Ask for a public address.
+        by_public_ip: Reach it by that address.
+        security_group_ids: Existing groups; empty makes one that lets SSH in, until `Instances.close`.
+        lifetime: After this it ends itself, whatever became of us.
     """
 
     instance_type: str
     subnet_id: str | None
     security_group_ids: tuple[str, ...]
     instance_profile: str | None
-    public: bool
+    public_ip: bool
+    by_public_ip: bool
+    lifetime: timedelta
     tags: Mapping[str, str]
 
 
@@ -59,7 +69,15 @@ class RunningInstance:
 
 
 class Instances:
-    """Launches and ends instances of one account and region."""
+    """Launches and ends instances of one account and region.
+
+    Args:
+        session: The account and region.
+        clock: Monotonic seconds.
+        pause: Sleeps that many seconds.
+        warn: Tells the person what could not be removed, and the command that removes it.
+        interval: Seconds between two looks at a state.
+    """
 
     def __init__(
         self,
@@ -67,39 +85,85 @@ class Instances:
         *,
         clock: Callable[[], float],
         pause: Callable[[float], object],
+        warn: Callable[[str], None],
         interval: float = 5.0,
     ) -> None:
         self._session = session
         self._clock = clock
         self._pause = pause
+        self._warn = warn
         self._interval = interval
+        self._lock = threading.Lock()
+        self._groups: dict[str | None, str] = {}
 
     @contextmanager
     def fresh(
-        self, ami_id: AmiId, settings: InstanceSettings, *, name: str, timeout: timedelta
+        self,
+        ami_id: AmiId,
+        settings: InstanceSettings,
+        *,
+        name: str,
+        timeout: timedelta,
+        check: Callable[[], None],
     ) -> Iterator[RunningInstance]:
-        """Launches an instance with a key of its own; all of it is gone however the block ends.
+        """Launches an instance with a key of its own; both are gone however the block ends.
 
         Args:
             ami_id: What to boot.
             settings: Where and as what.
-            name: Unique name of the key and the security group; also makes the launch idempotent.
+            name: Unique name of the key; also makes the launch idempotent.
             timeout: How long it may take to reach the state ``running``.
+            check: Raises when the wait should end early.
 
         Raises:
             AwsError: The launch was refused, failed, or took too long.
         """
-        with (
-            self._key_pair(name, settings.tags) as private_key,
-            self._security_groups(name, settings) as groups,
-        ):
+        groups = list(settings.security_group_ids) or [self._security_group(name, settings)]
+        with self._key_pair(name, settings.tags) as private_key:
             instance_id = self._run(ami_id, settings, groups, name)
             try:
-                address = self._wait_running(instance_id, settings, timeout)
+                address = self._wait_running(instance_id, settings, timeout, check)
                 yield RunningInstance(instance_id=instance_id, address=address, private_key=private_key)
             finally:
-                with aws_errors("ec2"):
+                with self._clean_up(f"aws ec2 terminate-instances --instance-ids {instance_id}"):
                     self._session.ec2.terminate_instances(InstanceIds=[instance_id])
+
+    def close(self, *, hurry: Callable[[], bool] = lambda: False) -> None:
+        """Deletes the security groups that were made, once AWS has freed them.
+
+        Args:
+            hurry: Whether to give up waiting now.
+        """
+        with self._lock:
+            groups, self._groups = list(self._groups.values()), {}
+        deadline = self._clock() + GROUP_SECONDS
+        for group in groups:
+            with self._clean_up(f"aws ec2 delete-security-group --group-id {group}"):
+                while not self._deleted(group):
+                    if self._clock() >= deadline or hurry():
+                        raise AwsError(f"{group} is still in use")
+                    self._pause(self._interval)
+
+    def _deleted(self, group: str) -> bool:
+        try:
+            with aws_errors("ec2"):
+                self._session.ec2.delete_security_group(GroupId=group)
+        except AwsError as error:
+            if error_code(error) == "DependencyViolation":
+                return False
+            if error_code(error) != "InvalidGroup.NotFound":
+                raise
+        return True
+
+    @contextmanager
+    def _clean_up(self, command: str) -> Iterator[None]:
+        """Runs a clean-up that must not hide how the work itself ended: what fails is told, not raised."""
+        try:
+            with aws_errors("ec2"):
+                yield
+        except AwsError as error:
+            region = self._session.region
+            self._warn(f"Not removed: {error.message}\n  Remove it: {command} --region {region}")
 
     def console_output(self, instance_id: str) -> str:
         """Returns the end of an instance's console; empty when EC2 has none yet.
@@ -136,43 +200,29 @@ class Instances:
         try:
             yield answer["KeyMaterial"]
         finally:
-            with aws_errors("ec2"):
+            with self._clean_up(f"aws ec2 delete-key-pair --key-name {name}"):
                 self._session.ec2.delete_key_pair(KeyName=name)
 
-    @contextmanager
-    def _security_groups(self, name: str, settings: InstanceSettings) -> Iterator[list[str]]:
-        if settings.security_group_ids:
-            yield list(settings.security_group_ids)
-            return
+    def _security_group(self, name: str, settings: InstanceSettings) -> str:
+        """Returns the group that all instances of one subnet's network share, made for the first."""
+        with self._lock:
+            if settings.subnet_id not in self._groups:
+                self._groups[settings.subnet_id] = self._make_security_group(name, settings)
+            return self._groups[settings.subnet_id]
+
+    def _make_security_group(self, name: str, settings: InstanceSettings) -> str:
         network = {"VpcId": self._vpc_of(settings.subnet_id)} if settings.subnet_id else {}
         with aws_errors("ec2"):
             group = self._session.ec2.create_security_group(
                 GroupName=name,
-                Description="amifactory: SSH to a verification instance",
+                Description="amifactory: SSH to verification instances",
                 TagSpecifications=[_tags("security-group", settings.tags)],
                 **network,  # type: ignore[arg-type]
             )["GroupId"]
-        try:
-            with aws_errors("ec2"):
-                self._session.ec2.authorize_security_group_ingress(
-                    GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0"
-                )
-            yield [group]
-        finally:
-            self._delete_security_group(group)
-
-    def _delete_security_group(self, group: str) -> None:
-        for attempt in range(SECURITY_GROUP_RETRIES):
-            try:
-                with aws_errors("ec2"):
-                    self._session.ec2.delete_security_group(GroupId=group)
-            except AwsError as error:
-                last = attempt == SECURITY_GROUP_RETRIES - 1
-                if last or error_code(error) != "DependencyViolation":
-                    raise
-                self._pause(self._interval)
-            else:
-                return
+            self._session.ec2.authorize_security_group_ingress(
+                GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0"
+            )
+        return group
 
     def _vpc_of(self, subnet_id: str | None) -> str:
         with aws_errors("ec2"):
@@ -180,46 +230,47 @@ class Instances:
         return answer["Subnets"][0]["VpcId"]
 
     def _run(self, ami_id: AmiId, settings: InstanceSettings, groups: list[str], name: str) -> str:
+        interface: dict[str, Any] = {"DeviceIndex": 0, "Groups": groups}
+        if settings.subnet_id:
+            interface["SubnetId"] = settings.subnet_id
+        if settings.public_ip:
+            interface["AssociatePublicIpAddress"] = True
+        minutes = math.ceil(settings.lifetime.total_seconds() / 60)
         request: dict[str, Any] = {
             "ImageId": ami_id,
             "InstanceType": settings.instance_type,
             "MinCount": 1,
             "MaxCount": 1,
             "KeyName": name,
-            "ClientToken": name,
+            "ClientToken": hashlib.sha256(name.encode()).hexdigest()[:CLIENT_TOKEN_LENGTH],
             "InstanceInitiatedShutdownBehavior": "terminate",
+            "UserData": f"#!/bin/sh\nsystemd-run --on-active={minutes}m systemctl poweroff\n",
             "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
+            "NetworkInterfaces": [interface],
             "TagSpecifications": [_tags("instance", settings.tags), _tags("volume", settings.tags)],
         }
         if settings.instance_profile:
             request["IamInstanceProfile"] = {"Name": settings.instance_profile}
-        if settings.subnet_id:
-            request["NetworkInterfaces"] = [
-                {
-                    "DeviceIndex": 0,
-                    "SubnetId": settings.subnet_id,
-                    "Groups": groups,
-                    "AssociatePublicIpAddress": settings.public,
-                }
-            ]
-        else:
-            request["SecurityGroupIds"] = groups
         with aws_errors("ec2"):
             return self._session.ec2.run_instances(**request)["Instances"][0]["InstanceId"]
 
-    def _wait_running(self, instance_id: str, settings: InstanceSettings, timeout: timedelta) -> str:
+    def _wait_running(
+        self, instance_id: str, settings: InstanceSettings, timeout: timedelta, check: Callable[[], None]
+    ) -> str:
         deadline = self._clock() + timeout.total_seconds()
         while True:
-            instance = self._describe(instance_id)
-            state = instance["State"]["Name"] if instance else "pending"
-            address = (instance or {}).get("PublicIpAddress" if settings.public else "PrivateIpAddress")
+            check()
+            instance = self._describe(instance_id) or {"State": {"Name": "pending"}}
+            state = instance["State"]["Name"]
+            address = instance.get("PublicIpAddress" if settings.by_public_ip else "PrivateIpAddress")
             if state == "running" and address:
                 return str(address)
             if state not in STARTING | {"running"}:
-                reason = (instance or {}).get("StateReason", {}).get("Message", "no reason given")
+                reason = instance.get("StateReason", {}).get("Message", "no reason given")
                 raise AwsError(f"instance {instance_id} went to {state} while starting: {reason}")
             if self._clock() >= deadline:
-                raise AwsError(f"instance {instance_id} is not running after {timeout}")
+                missing = "has no public address" if state == "running" else "is not running"
+                raise AwsError(f"instance {instance_id} {missing} after {timeout}")
             self._pause(self._interval)
 
     def _describe(self, instance_id: str) -> Any | None:

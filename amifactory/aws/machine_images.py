@@ -83,15 +83,17 @@ class MachineImages:
         timeout: timedelta,
         clock: Callable[[], float],
         pause: Callable[[float], object],
+        check: Callable[[], None],
         interval: float = 5.0,
     ) -> None:
-        """Waits until AWS has finished an AMI.
+        """Waits until AWS has finished an AMI, or ``check`` raises.
 
         Raises:
             AwsError: AWS gave it up, it is gone, or it took longer than ``timeout``.
         """
         deadline = clock() + timeout.total_seconds()
         while True:
+            check()
             images = self._describe(ImageIds=[ami_id])
             state = images[0]["State"] if images else "gone"
             if state == "available":

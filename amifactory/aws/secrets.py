@@ -29,9 +29,12 @@ class Secrets:
         missing = [secret_id for secret_id in sorted(set(secret_ids)) if not self._exists(secret_id)]
         if missing:
             names = ", ".join(f'"{name}"' for name in missing)
+            endpoint = self._session.endpoint_url
+            where = f" --endpoint-url {endpoint}" if endpoint else ""
+            command = f"aws secretsmanager create-secret --name {missing[0]} --secret-string file://FILE"
             raise AwsError(
                 f"no such secret in Secrets Manager: {names}",
-                hint=f"Run: aws secretsmanager create-secret --name {missing[0]} --secret-string file://FILE",
+                hint=f"Run: {command} --region {self._session.region}{where}",
             )
 
     def credentials(self, secret_id: str) -> tuple[str, str]:

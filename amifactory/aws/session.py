@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from amifactory.errors import AmifactoryError, AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from mypy_boto3_ec2.client import EC2Client
     from mypy_boto3_s3.client import S3Client
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "403"})
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 INVALID = frozenset({"AuthFailure", "InvalidClientTokenId", "UnrecognizedClientException"})
+
+REFRESHED_BY_EVERYONE = frozenset({"iam-role", "container-role", "assume-role-with-web-identity"})
+"""botocore's names of the sources that every AWS SDK reads alike, Packer's included."""
+
+ACTIONS = {"HeadBucket": "ListBucket"}
+"""Operations whose permission has another name (Service Authorization Reference, Amazon S3)."""
 
 
 class AwsSession:
@@ -70,20 +76,29 @@ class AwsSession:
         client: STSClient = self._client("sts")
         return client
 
-    def environment(self) -> dict[str, str]:
-        """Returns the environment variables that give a child process this session's identity.
+    def environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Returns the ``AWS_*`` variables that give a child process this session's identity.
+
+        Where the credentials come from something the child asks and refreshes itself, such as an
+        instance's role or web identity, it is pointed there; else it gets what there is now.
+
+        Args:
+            given: Our own environment.
 
         Raises:
             AwsError: No credentials were found, or they could not be refreshed.
         """
+        region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
         with aws_errors("sts"):
             credentials = self._boto.get_credentials()
             if credentials is None:
                 raise _no_credentials()
+            if credentials.method in REFRESHED_BY_EVERYONE:
+                own = {name: value for name, value in given.items() if name.startswith("AWS_")}
+                return {**own, **region}
             frozen = credentials.get_frozen_credentials()
         variables = {
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
+            **region,
             "AWS_ACCESS_KEY_ID": frozen.access_key or "",
             "AWS_SECRET_ACCESS_KEY": frozen.secret_key or "",
         }
@@ -177,9 +192,10 @@ def _from_client_error(service: str, operation: str, error: Any) -> AmifactoryEr
             f"AWS did not accept the credentials ({code}: {message})", hint="Run: amifactory doctor"
         )
     if code in DENIED:
+        action = ACTIONS.get(operation, operation)
         return AwsError(
-            f"AWS denied {service}:{operation}: {message}",
-            hint=f"Allow {service}:{operation} in the policy of the role amifactory runs as",
+            f"AWS denied {service}:{action}: {message}",
+            hint=f"Allow {service}:{action} in the policy of the role amifactory runs as",
         )
     return AwsError(f"{service}:{operation} failed with {code}: {message}")
 

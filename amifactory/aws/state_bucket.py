@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from amifactory.aws.session import aws_errors, error_code
@@ -10,6 +11,7 @@ from amifactory.domain.model import Architecture, Fingerprint, Recipe
 from amifactory.errors import AwsError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from amifactory.aws.session import AwsSession
@@ -37,25 +39,32 @@ class StateBucket:
             AwsError: The bucket is missing or the call was refused.
         """
         try:
-            with aws_errors("s3"):
+            with self._explaining():
                 answer = self._session.s3.get_object(Bucket=self._bucket, Key=f"recipes/{fingerprint}.json")
                 fields = json.loads(answer["Body"].read())
         except AwsError as error:
             if error_code(error) == "NoSuchKey":
                 return None
-            raise self._explained(error) from error
+            raise
         return Recipe(**{**fields, "architecture": Architecture(fields["architecture"])})
 
-    def put_report(self, ami_id: str, file: Path) -> str:
-        """Stores one file of a verification report; returns its ``s3://`` address.
+    def put_report(self, ami_id: str, file: Path) -> None:
+        """Stores one file of a verification report.
 
         Raises:
             AwsError: The bucket is missing or the call was refused.
         """
-        key = f"reports/{ami_id}/{file.name}"
         kind = "application/json" if file.suffix == ".json" else "application/xml"
-        self._put(key, file.read_bytes(), kind)
-        return f"s3://{self._bucket}/{key}"
+        self._put(f"reports/{ami_id}/{file.name}", file.read_bytes(), kind)
+
+    def delete_report(self, ami_id: str, file: Path) -> None:
+        """Removes one file of a verification report, if it is there.
+
+        Raises:
+            AwsError: The bucket is missing or the call was refused.
+        """
+        with self._explaining():
+            self._session.s3.delete_object(Bucket=self._bucket, Key=f"reports/{ami_id}/{file.name}")
 
     def check(self) -> None:
         """Raises unless the bucket exists and may be used.
@@ -63,24 +72,24 @@ class StateBucket:
         Raises:
             AwsError: It is missing, or it belongs to somebody else.
         """
-        try:
-            with aws_errors("s3"):
-                self._session.s3.head_bucket(Bucket=self._bucket)
-        except AwsError as error:
-            raise self._explained(error) from error
+        with self._explaining():
+            self._session.s3.head_bucket(Bucket=self._bucket)
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:
+        with self._explaining():
+            self._session.s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+
+    @contextmanager
+    def _explaining(self) -> Iterator[None]:
+        """Turns S3's words for a missing bucket into what to do about it."""
         try:
             with aws_errors("s3"):
-                self._session.s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
+                yield
         except AwsError as error:
-            raise self._explained(error) from error
-
-    def _explained(self, error: AwsError) -> AwsError:
-        if error_code(error) not in {"NoSuchBucket", "404"}:
-            return error
-        region = self._session.region
-        return AwsError(
-            f'state_bucket "{self._bucket}" does not exist',
-            hint=f"Run: aws s3 mb s3://{self._bucket} --region {region}",
-        )
+            if error_code(error) not in {"NoSuchBucket", "404"}:
+                raise
+            region = self._session.region
+            raise AwsError(
+                f'state_bucket "{self._bucket}" does not exist',
+                hint=f"Run: aws s3 mb s3://{self._bucket} --region {region}",
+            ) from error

@@ -117,6 +117,7 @@ class App:
             now=now,
             clock=time.monotonic,
             pause=time.sleep,
+            warn=self.say,
             polling_seconds=SANDBOX_POLLING_SECONDS if sandboxed else AWS_POLLING_SECONDS,
         )
 

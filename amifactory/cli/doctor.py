@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 def doctor(app: App, as_json: bool) -> ExitCode:
     """Say what is missing on this machine or account, and the command that mends it.
 
-    With --sandbox, what the sandbox needs instead of what the account needs. Changes nothing.
+    With --sandbox, what the sandbox needs instead of what the account needs. Changes nothing. Whether
+    AWS would allow a call is asked only where that takes no resource: an allowed doctor is no promise.
+    Ends with the exit code that a build would end with for the first problem.
 
     \b
     Examples:
@@ -34,23 +36,31 @@ def doctor(app: App, as_json: bool) -> ExitCode:
         findings.append(finding)
         if not as_json:
             _print(finding)
-    well = not any(finding.problem for finding in findings)
+    code = next((finding.exit_code for finding in findings if finding.problem), ExitCode.DONE)
     if as_json:
-        print_json({"ok": well, "findings": [vars(finding) for finding in findings]})
-    return ExitCode.DONE if well else ExitCode.MISSING_TOOL
+        rows = [{**vars(finding), "exit_code": int(finding.exit_code)} for finding in findings]
+        print_json({"ok": not code, "findings": rows})
+    return code
 
 
 def _findings(app: App) -> Iterator[Finding]:
-    from amifactory.operations.doctor import Finding, examine_account, examine_machine  # noqa: PLC0415
+    from amifactory.operations.doctor import (  # noqa: PLC0415
+        Finding,
+        examine_account,
+        examine_machine,
+        problem,
+    )
 
-    yield from examine_machine(app.environment, sandbox=app.options.sandbox)
     try:
-        configuration = app.recorded
+        images = tuple(app.recorded.images.values())
+        factory = Finding(name="factory", detail=str(app.root / "factory.hcl"))
     except AmifactoryError as error:
-        yield Finding(name="factory", detail="", problem=error.message, remedy=error.hint)
-        return
-    yield Finding(name="factory", detail=str(configuration.root / "factory.hcl"))
-    if not app.options.sandbox:
+        images, factory = (), problem("factory", error)
+    sandbox = app.options.sandbox
+    docker = sandbox or any(image.prepull for image in images)
+    yield from examine_machine(app.environment, docker=docker, sandbox=sandbox)
+    yield factory
+    if not sandbox and not factory.problem:
         yield from examine_account(app.workshop)
 
 

@@ -22,6 +22,9 @@ def images(app: App, names: tuple[str, ...], as_json: bool) -> None:
       amifactory images
       amifactory images node --json
     """
+    from amifactory.operations.plan import with_ancestors  # noqa: PLC0415
+
+    with_ancestors(app.recorded, names)  # refuses a name that is no image
     found = app.workshop.machine_images.builds(app.configuration.factory.name)
     builds = sorted(
         (build for build in found if not names or build.target.image in names),

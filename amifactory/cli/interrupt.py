@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM become a `Cancellation`: first politely, the second time at once."""
+"""Ctrl-C, SIGTERM and a closed terminal become a `Cancellation`: first politely, the second time at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-CODES = {signal.SIGINT: ExitCode.INTERRUPTED, signal.SIGTERM: ExitCode.TERMINATED}
+CODES = {
+    signal.SIGINT: ExitCode.INTERRUPTED,
+    signal.SIGTERM: ExitCode.TERMINATED,
+    signal.SIGHUP: ExitCode.TERMINATED,  # the terminal is gone; Packer must still clean up
+}
 
 
 class Interrupted(Cancellation):
@@ -24,7 +28,7 @@ class Interrupted(Cancellation):
 
 @contextmanager
 def cancellation(say: Callable[[str], None]) -> Iterator[Interrupted]:
-    """Listens to SIGINT and SIGTERM while the block runs."""
+    """Listens to SIGINT, SIGTERM and SIGHUP while the block runs."""
     cancelled = Interrupted()
 
     def on_signal(number: int, _: FrameType | None) -> None:

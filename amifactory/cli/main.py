@@ -117,9 +117,6 @@ def main() -> NoReturn:
     except click.ClickException as error:
         error.show()
         code = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = ExitCode.DONE
     sys.exit(int(code or 0))
 
 

@@ -27,8 +27,8 @@ def validate(app: App, as_json: bool) -> ExitCode:
 
     try:
         configuration = app.recorded
-        problems = tuple(check_templates(configuration, grammar_cache=app.grammar_cache))
-        check_contexts(configuration)
+        templates = check_templates(configuration, grammar_cache=app.grammar_cache)
+        problems = (*templates, *check_contexts(configuration))
     except ConfigError as error:
         problems = error.problems
     if as_json:

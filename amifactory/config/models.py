@@ -222,8 +222,7 @@ class Secret(Model):
     )
     mode: Annotated[StrictStr, AfterValidator(grammar.file_mode)] = _key("The file's mode.", default="0600")
     when: Literal["boot"] = _key(
-        "`boot`: fetched whenever an instance starts. `build`: there while the image is provisioned, "
-        "and removed before the AMI is made.",
+        "`boot`: fetched whenever an instance starts.",
         default="boot",
     )
 

@@ -16,6 +16,8 @@ AmiId = NewType("AmiId", str)
 Fingerprint = NewType("Fingerprint", str)
 """64 hexadecimal digits: the SHA-256 of a `Recipe` in canonical JSON."""
 
+FINGERPRINT_LENGTH = 64
+
 
 class Architecture(StrEnum):
     """A CPU architecture, in EC2's words."""
@@ -103,6 +105,11 @@ class Build:
     offline: bool = False
     spec: str | None = None
     snapshot_ids: tuple[str, ...] = field(default=())
+
+    @property
+    def tagged(self) -> bool:
+        """Returns whether its maker lived to tag it; otherwise only its name tells what it is."""
+        return len(self.fingerprint) == FINGERPRINT_LENGTH
 
     def made_from(self, fingerprint: Fingerprint) -> bool:
         """Returns whether this build has the content that a fingerprint stands for."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from amifactory.aws.machine_images import ami_name, identity_tags
+from amifactory.domain.cancellation import CancellationLevel
 from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import Action
 from amifactory.errors import AmifactoryError, ExitCode
+from amifactory.operations.lock import target_lock
 from amifactory.operations.outcome import Outcome, Result, failed
 from amifactory.operations.plan import hooks_folder, shared_folder
 from amifactory.operations.schedule import run_graph
@@ -73,11 +76,14 @@ def apply_builds(
         ),
         packer=_prepare(workshop, plan),
     )
-    outcomes = run_graph(
-        {target: step.wanted.parent for target, step in steps.items()},
-        lambda target, parent: builder.run_step(steps[target], parent),
-        jobs=jobs,
-    )
+    try:
+        outcomes = run_graph(
+            {target: step.wanted.parent for target, step in steps.items()},
+            lambda target, parent: builder.run_step(steps[target], parent),
+            jobs=jobs,
+        )
+    finally:
+        workshop.instances.close(hurry=lambda: cancelled.level > CancellationLevel.ORDERLY)
     return tuple(outcomes[target] for target in steps)
 
 
@@ -89,7 +95,7 @@ def _prepare(workshop: Workshop, plan: BuildPlan) -> Packer | None:
     workshop.bucket.check()
     workshop.secrets.check(secret.id for step in plan.stale for secret in images[step.target.image].secrets)
     if any(step.action is Action.BUILD for step in plan.stale):
-        return find_packer(workshop.environment)
+        return find_packer(packer_environment(workshop.environment, aws={}))
     return None
 
 
@@ -139,21 +145,25 @@ class _Builder:
         directory = self.workshop.work / "runs" / self.run / f"{step.target.image}-{step.target.architecture}"
         try:
             directory.mkdir(parents=True, exist_ok=True)
-            if step.build:
-                outcome = self._adopt(step, outcome)
-            else:
-                made = self._packer(step, outcome.parent, directory)
-                outcome = replace(
-                    outcome,
-                    result=Result.BUILT,
-                    ami_id=made.ami_id,
-                    build_seconds=made.seconds,
-                    log=directory / "build.log",
-                    left_out=tuple(f"{left.tool}: {left.why}" for left in made.left_out),
-                )
-            return self._verify(step, outcome, directory)
+            with target_lock(self.workshop.work, step.target) as lock:
+                if step.build:
+                    outcome = self._adopt(step, outcome)
+                else:
+                    made = self._packer(step, outcome.parent, directory, lock)
+                    outcome = replace(
+                        outcome,
+                        result=Result.BUILT,
+                        ami_id=made.ami_id,
+                        build_seconds=made.seconds,
+                        log=directory / "build.log",
+                        left_out=tuple(f"{left.tool}: {left.why}" for left in made.left_out),
+                    )
+                return self._verify(step, outcome, directory)
         except (AmifactoryError, OSError) as error:
             return self._failed(outcome, error, directory)
+        except Exception as error:  # noqa: BLE001 - a bug met by one image must not lose the others' results
+            (directory / "build.log").open("a").write(traceback.format_exc())
+            return self._failed(outcome, AmifactoryError(f"unexpected {error!r}"), directory)
 
     def _failed(self, outcome: Outcome, error: AmifactoryError | OSError, directory: Path) -> Outcome:
         return failed(outcome, error, directory=directory, interrupted=bool(self.cancelled.level))
@@ -162,7 +172,7 @@ class _Builder:
         """Takes over a build that a killed run left, or whose specs have changed since."""
         build = step.build
         assert build is not None  # noqa: S101 - a step that adopts names what
-        if build.verdict is Verdict.CANDIDATE:
+        if not build.tagged:
             self.workshop.machine_images.tag(build.ami_id, self._identity(step, build.parent))
         if not build.available:
             self.progress.step(step.target, "waiting for the AMI")
@@ -171,11 +181,12 @@ class _Builder:
                 timeout=self.workshop.configuration.factory.build.timeout,
                 clock=self.workshop.clock,
                 pause=self.workshop.pause,
+                check=self.cancelled.check,
                 interval=self.workshop.polling_seconds,
             )
         return replace(outcome, result=Result.ADOPTED, ami_id=build.ami_id, parent=build.parent)
 
-    def _packer(self, step: Step, parent: AmiId | None, directory: Path) -> PackerResult:
+    def _packer(self, step: Step, parent: AmiId | None, directory: Path, lock: int) -> PackerResult:
         assert self.packer is not None  # noqa: S101 - prepared, since the plan builds
         assert parent is not None  # noqa: S101 - a build has a parent's outcome or a source AMI
         workshop, target = self.workshop, step.target
@@ -195,7 +206,9 @@ class _Builder:
             packer_version=self.packer.version,
             hashes=step.wanted.recipe.files,
         )
-        environment = packer_environment(workshop.environment, aws=workshop.session.environment())
+        environment = packer_environment(
+            workshop.environment, aws=workshop.session.environment(workshop.environment)
+        )
         install_plugins(
             self.packer, directory / "context" / PLUGINS, cache=workshop.cache, environment=environment
         )
@@ -209,6 +222,7 @@ class _Builder:
             on_event=partial(self._tell, target),
             cancellation=self.cancelled,
             clock=workshop.clock,
+            inherited=(lock,),
         )
 
     def _tell(self, target: Target, event: Event) -> None:
@@ -240,9 +254,6 @@ class _Builder:
             "associate_public_ip": build.associate_public_ip,
             "ssh_interface": build.ssh_interface or "",
             "ssh_timeout": f"{build.ssh_timeout.total_seconds():.0f}s",
-            "volume_size": build.volume_size,
-            "encrypt": build.encrypt,
-            "kms_key_id": build.kms_key_id or "",
             "polling_seconds": workshop.polling_seconds,
             "tags": self._identity(step, parent),
             "run_tags": run_tags(workshop.factory, target, self.run, purpose="build"),
@@ -261,7 +272,11 @@ class _Builder:
     def _verify(self, step: Step, outcome: Outcome, directory: Path) -> Outcome:
         assert outcome.ami_id is not None  # noqa: S101 - built or adopted
         subject = Subject(
-            target=step.target, ami_id=outcome.ami_id, recipe=step.wanted.recipe, directory=directory
+            target=step.target,
+            ami_id=outcome.ami_id,
+            recipe=step.wanted.recipe,
+            directory=directory,
+            verdict=step.build.verdict if step.build else Verdict.CANDIDATE,
         )
         try:
             proof = self.verifier.verify(subject)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from amifactory.aws.instances import CHECKABLE
-from amifactory.errors import AmifactoryError
+from amifactory.errors import AmifactoryError, ExitCode, MissingToolError
 from amifactory.packer.version import find_packer
 from amifactory.registry.client import connect_docker
 
@@ -33,19 +33,28 @@ class Finding:
     Attributes:
         problem: What is wrong; None when it is fine.
         remedy: The command that mends it.
+        exit_code: What a command that needs it would end with.
     """
 
     name: str
     detail: str
     problem: str | None = None
     remedy: str | None = None
+    exit_code: ExitCode = ExitCode.DONE
 
 
-def examine_machine(environment: Mapping[str, str], *, sandbox: bool) -> Iterator[Finding]:
-    """Yields a finding for each program that builds need, and the sandbox's if asked for."""
+def examine_machine(environment: Mapping[str, str], *, docker: bool, sandbox: bool) -> Iterator[Finding]:
+    """Yields a finding for each program that builds need, and the sandbox's if asked for.
+
+    Args:
+        environment: Our own environment.
+        docker: Whether Docker is needed: by the sandbox, or to resolve pre-pulled images.
+        sandbox: Whether the sandbox is wanted.
+    """
     yield _checked("packer", lambda: f"{find_packer(environment).version}")
     yield _program("ssh", "reaches verification instances", environment)
-    yield _checked("docker", lambda: _docker_version(environment))
+    if docker:
+        yield _checked("docker", lambda: _docker_version(environment))
     if sandbox:
         for name, purpose in SANDBOX_PROGRAMS.items():
             yield _program(name, purpose, environment)
@@ -68,7 +77,7 @@ def _checked(name: str, check: Callable[[], str]) -> Finding:
     try:
         return Finding(name=name, detail=check())
     except AmifactoryError as error:
-        return Finding(name=name, detail="", problem=error.message, remedy=error.hint)
+        return problem(name, error)
 
 
 def _program(name: str, purpose: str, environment: Mapping[str, str]) -> Finding:
@@ -76,7 +85,12 @@ def _program(name: str, purpose: str, environment: Mapping[str, str]) -> Finding
     if found:
         return Finding(name=name, detail=found)
     remedy = f"Run: apt-get install {PACKAGES.get(name, name)}"
-    return Finding(name=name, detail="", problem=f"not installed; it {purpose}", remedy=remedy)
+    return problem(name, MissingToolError(f"not installed; it {purpose}", hint=remedy))
+
+
+def problem(name: str, error: AmifactoryError) -> Finding:
+    """Returns the finding that an error is."""
+    return Finding(name=name, detail="", problem=error.message, remedy=error.hint, exit_code=error.exit_code)
 
 
 def _docker_version(environment: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amifactory.domain.graph import order
 from amifactory.domain.model import Recipe, SourceAmi, Target
 from amifactory.domain.staleness import BuildPlan, Wanted, newest, plan_builds
-from amifactory.errors import AwsError, UsageError
+from amifactory.errors import AwsError, Problem, UsageError
 from amifactory.packer.context import context_files, hash_files
 from amifactory.registry.client import connect_docker
 from amifactory.registry.resolve import resolve_digests
@@ -134,15 +134,18 @@ def wanted_builds(
     return tuple(wanted.values())
 
 
-def check_contexts(configuration: Configuration) -> None:
-    """Raises unless every image's build context can be put together.
-
-    Raises:
-        UsageError: Two files claim one path, or one is not a regular file.
-    """
+def check_contexts(configuration: Configuration) -> tuple[Problem, ...]:
+    """Returns what keeps images' build contexts from being put together: colliding or irregular files."""
     shared: dict[Path, tuple[ContextFile, ...]] = {}
+    problems = []
     for image in configuration.images.values():
-        context_files(image.folder, shared_folder(configuration), hooks_folder(configuration), folders=shared)
+        folders = (image.folder, shared_folder(configuration), hooks_folder(configuration))
+        try:
+            context_files(*folders, folders=shared)
+        except UsageError as error:
+            folder = image.folder.relative_to(configuration.root)
+            problems.append(Problem(file=folder, line=None, message=error.message))
+    return tuple(problems)
 
 
 def content_variables(configuration: Configuration, image: Image) -> dict[str, object]:
@@ -154,6 +157,9 @@ def content_variables(configuration: Configuration, image: Image) -> dict[str, o
         "offline": build.offline,
         "tools": dict(image.tools),
         "checksums": dict(image.checksums),
+        "volume_size": build.volume_size,
+        "encrypt": build.encrypt,
+        "kms_key_id": build.kms_key_id or "",
         "registry_mirror": build.registry_mirror or "",
         "tool_mirror": build.tool_mirror or "",
         "registry_secrets": {registry.host: registry.credentials for registry in build.registries},

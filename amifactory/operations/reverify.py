@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from amifactory.domain.cancellation import CancellationLevel
 from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import newest
 from amifactory.errors import AmifactoryError, ExitCode, UsageError
+from amifactory.operations.lock import target_lock
 from amifactory.operations.outcome import Outcome, Result, failed
 from amifactory.operations.plan import with_ancestors
 from amifactory.operations.schedule import run_graph
@@ -38,7 +40,8 @@ def verify_newest(
         AwsError: The builds could not be listed.
     """
     known = with_ancestors(workshop.configuration, names)
-    last = newest(workshop.machine_images.builds(workshop.factory))
+    builds = workshop.machine_images.builds(workshop.factory)
+    last = newest(build for build in builds if build.available and build.tagged)
     chosen = {target: build for target, build in last.items() if target.image in (names or known)}
     if missing := sorted(set(names) - {target.image for target in chosen}):
         raise UsageError(f"no build of {', '.join(missing)} yet", hint=f"Run: amifactory build {missing[0]}")
@@ -50,7 +53,12 @@ def verify_newest(
         progress=progress,
         cancelled=cancelled,
     )
-    outcomes = run_graph(dict.fromkeys(chosen), lambda target, _: _again(verifier, chosen[target]), jobs=jobs)
+    try:
+        outcomes = run_graph(
+            dict.fromkeys(chosen), lambda target, _: _again(verifier, chosen[target]), jobs=jobs
+        )
+    finally:
+        workshop.instances.close(hurry=lambda: cancelled.level > CancellationLevel.ORDERLY)
     return tuple(outcomes[target] for target in sorted(chosen))
 
 
@@ -68,10 +76,15 @@ def _again(verifier: Verifier, build: Build) -> Outcome:
     )
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        recipe = _recipe(verifier.workshop, build)
-        proof = verifier.verify(
-            Subject(target=build.target, ami_id=build.ami_id, recipe=recipe, directory=directory)
+        subject = Subject(
+            target=build.target,
+            ami_id=build.ami_id,
+            recipe=_recipe(verifier.workshop, build),
+            directory=directory,
+            verdict=build.verdict,
         )
+        with target_lock(verifier.workshop.work, build.target):
+            proof = verifier.verify(subject)
     except (AmifactoryError, OSError) as error:
         outcome = failed(outcome, error, directory=directory, interrupted=bool(verifier.cancelled.level))
     else:

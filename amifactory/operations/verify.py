@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from amifactory.aws.instances import InstanceSettings
 from amifactory.aws.machine_images import verdict_tags
 from amifactory.domain.model import Verdict
+from amifactory.errors import AwsError
 from amifactory.operations.plan import root_source, spec_folders
 from amifactory.spec.digest import spec_digest
 from amifactory.spec.run import SpecResult, SshHost, run_specs
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 RUNNING_WITHIN = timedelta(minutes=10)
 """How long EC2 may take from RunInstances to ``running``; botocore's own waiter allows as much."""
+SPARE = timedelta(minutes=10)
+"""How much longer than all its steps a verification instance lives when nobody ends it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,12 +42,14 @@ class Subject:
     Attributes:
         recipe: What the build was made from; tells the specs what to expect.
         directory: Where logs and keys of this verification are put; exists.
+        verdict: What was said of it before.
     """
 
     target: Target
     ami_id: AmiId
     recipe: Recipe
     directory: Path
+    verdict: Verdict = Verdict.CANDIDATE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +92,9 @@ class Verifier:
             AwsError: A call was refused or the instance did not start; the verdict stays as it was.
             CancelledError: The run was told to stop.
         """
+        self.cancelled.check()
         began = self.workshop.clock()
+        spec = spec_digest(spec_folders(self.workshop.configuration, self._image(subject)))
         result, problem = self._prove(subject)
         verdict = Verdict.REJECTED if problem else Verdict.VERIFIED
         seconds = self.workshop.clock() - began
@@ -100,8 +107,7 @@ class Verifier:
                 "tests": result.as_json() if result else None,
             },
         )
-        folders = spec_folders(self.workshop.configuration, self._image(subject))
-        self.workshop.machine_images.tag(subject.ami_id, verdict_tags(verdict, spec_digest(folders)))
+        self.workshop.machine_images.tag(subject.ami_id, verdict_tags(verdict, spec))
         return Verification(
             verdict=verdict,
             problem=problem,
@@ -117,7 +123,11 @@ class Verifier:
         name = f"amifactory-{self.run}-{target.image}-{target.architecture}"
         with (
             self.workshop.instances.fresh(
-                subject.ami_id, self._settings(subject), name=name, timeout=RUNNING_WITHIN
+                subject.ami_id,
+                self._settings(subject),
+                name=name,
+                timeout=RUNNING_WITHIN,
+                check=self.cancelled.check,
             ) as instance,
             self._ssh(subject, instance) as host,
         ):
@@ -131,7 +141,9 @@ class Verifier:
                     cancelled=self.cancelled,
                 )
             except SshTimeoutError as error:
-                console = self.workshop.instances.console_output(instance.instance_id)
+                if subject.verdict is Verdict.VERIFIED:
+                    raise  # it worked before, so the way to it is more likely broken than the build
+                console = self._console(instance)
                 (subject.directory / "spec.log").write_text(f"{error}\n\nconsole:\n{console}")
                 return None, str(error)
             self.progress.step(target, "running the spec")
@@ -148,17 +160,25 @@ class Verifier:
             )
         return result, result.problem
 
+    def _console(self, instance: RunningInstance) -> str:
+        try:
+            return self.workshop.instances.console_output(instance.instance_id)
+        except AwsError as error:
+            return error.message
+
     def _image(self, subject: Subject) -> Image:
         return self.workshop.configuration.images[subject.target.image]
 
     def _settings(self, subject: Subject) -> InstanceSettings:
-        build = self.workshop.configuration.factory.build
+        build, verify = self.workshop.configuration.factory.build, self._image(subject).verify
         return InstanceSettings(
             instance_type=self._image(subject).verify_instance_type_for(subject.target.architecture),
             subnet_id=build.subnet_id,
             security_group_ids=tuple(build.security_group_ids),
             instance_profile=build.instance_profile,
-            public=build.ssh_interface == "public_ip",
+            public_ip=build.associate_public_ip or build.ssh_interface == "public_ip",
+            by_public_ip=build.ssh_interface == "public_ip",
+            lifetime=RUNNING_WITHIN + verify.boot_timeout + verify.timeout + SPARE,
             tags=run_tags(self.workshop.factory, subject.target, self.run, purpose="verify"),
         )
 
@@ -190,9 +210,13 @@ class Verifier:
         }
         report.write_text(json.dumps(fields, indent=2) + "\n")
         self.workshop.bucket.put_report(subject.ami_id, report)
-        if findings["tests"]:
-            shutil.copyfile(subject.directory / "junit.xml", junit)
+        ran = subject.directory / "junit.xml"
+        if ran.exists():
+            shutil.copyfile(ran, junit)
             self.workshop.bucket.put_report(subject.ami_id, junit)
+        else:  # an earlier verification's would speak of another run
+            junit.unlink(missing_ok=True)
+            self.workshop.bucket.delete_report(subject.ami_id, junit)
         return report
 
 

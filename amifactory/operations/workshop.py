@@ -31,6 +31,7 @@ class Workshop:
         cache: This machine's cache directory, shared by all factories.
         clock: Seconds that only ever grow.
         pause: Sleeps that many seconds.
+        warn: Tells the person what they have to know although the work went on.
     """
 
     configuration: Configuration
@@ -41,6 +42,7 @@ class Workshop:
     now: Callable[[], datetime]
     clock: Callable[[], float]
     pause: Callable[[float], object]
+    warn: Callable[[str], None]
     polling_seconds: int = 15
 
     @property
@@ -62,7 +64,11 @@ class Workshop:
     def instances(self) -> Instances:
         """Returns the account's instances."""
         return Instances(
-            self.session, clock=self.clock, pause=self.pause, interval=min(5, self.polling_seconds)
+            self.session,
+            clock=self.clock,
+            pause=self.pause,
+            warn=self.warn,
+            interval=min(5, self.polling_seconds),
         )
 
     @cached_property

@@ -116,6 +116,9 @@ def assemble(
     Raises:
         AmifactoryError: A file changed since it was hashed, or the directory cannot be written.
     """
+    files = tuple(files)
+    if hashes is not None:
+        _check_unchanged(files, hashes)
     try:
         if destination.exists():
             shutil.rmtree(destination)
@@ -129,6 +132,16 @@ def assemble(
         raise AmifactoryError(
             f"cannot assemble the build context {destination}: {error.strerror} ({error.filename})"
         ) from error
+
+
+def _check_unchanged(files: Iterable[ContextFile], hashes: Mapping[str, str]) -> None:
+    now = hash_files(files, cache={})
+    changed = sorted(path for path in now.keys() | hashes.keys() if now.get(path) != hashes.get(path))
+    if changed:
+        raise AmifactoryError(
+            f"changed after the build was planned: {', '.join(changed)}",
+            hint="Run the build again; it then uses the new content.",
+        )
 
 
 def _read(folder: Path, *, without: frozenset[str] | set[str] = frozenset()) -> Iterator[ContextFile]:

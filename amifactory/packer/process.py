@@ -35,6 +35,7 @@ class PackerProcess:
         arguments: The program and its arguments.
         directory: Where it runs.
         output: The file that takes stdout and stderr; replaced.
+        inherited: File descriptors it holds open too.
 
     Raises:
         MissingToolError: The program cannot be run.
@@ -48,6 +49,7 @@ class PackerProcess:
         directory: Path,
         output: Path,
         environment: Mapping[str, str],
+        inherited: Sequence[int] = (),
     ) -> None:
         try:
             file = output.open("wb")
@@ -63,6 +65,7 @@ class PackerProcess:
                     stdout=file,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    pass_fds=inherited,
                 )
             except OSError as error:
                 raise MissingToolError(

@@ -16,7 +16,7 @@ from amifactory.packer.record import Record
 from amifactory.packer.stopper import Stopper, StopReason
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from amifactory.domain.model import AmiId
@@ -78,6 +78,7 @@ def run_packer(
     clock: Callable[[], float],
     grace: float = GRACE_SECONDS,
     makes_ami: bool = True,
+    inherited: Sequence[int] = (),
 ) -> PackerResult:
     """Builds what the Packer directory describes.
 
@@ -92,6 +93,7 @@ def run_packer(
         clock: Returns monotonic seconds.
         grace: Seconds Packer gets to clean up after the timeout.
         makes_ami: A run without an AMI is a failure.
+        inherited: File descriptors that Packer holds open too, such as a lock's.
 
     Raises:
         PackerError: Packer failed or took too long.
@@ -101,7 +103,13 @@ def run_packer(
     cancellation.check()
     started = clock()
     record = Record()
-    process = PackerProcess((binary, *_BUILD), directory=directory, output=raw_log, environment=environment)
+    process = PackerProcess(
+        (binary, *_BUILD),
+        directory=directory,
+        output=raw_log,
+        environment=environment,
+        inherited=inherited,
+    )
     stopper = Stopper(process, cancellation=cancellation, timeout=timeout, grace=grace, clock=clock)
     try:
         with raw_log.open("rb") as raw, ReadableLog(log) as readable:

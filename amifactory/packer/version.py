@@ -40,7 +40,7 @@ class PackerVersion:
 
 
 OLDEST = PackerVersion(major=1, minor=6)
-FIRST_UNTESTED = PackerVersion(major=2, minor=0)
+FIRST_UNSUPPORTED = PackerVersion(major=2, minor=0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +85,13 @@ def parse_version(answer: str, binary: Path) -> PackerVersion:
 
 
 def _supported(version: PackerVersion, binary: Path) -> PackerVersion:
-    if OLDEST <= version < FIRST_UNTESTED:
+    if OLDEST <= version < FIRST_UNSUPPORTED:
         return version
     age = "old" if version < OLDEST else "new"
     raise MissingToolError(
         f"{binary} is Packer {version}, which is too {age}: "
-        f"amifactory works with {OLDEST.major}.{OLDEST.minor} up to, not including, {FIRST_UNTESTED.major}.0",
+        f"amifactory works with {OLDEST.major}.{OLDEST.minor} up to, "
+        f"not including, {FIRST_UNSUPPORTED.major}.0",
         hint=_INSTALL_HINT,
     )
 

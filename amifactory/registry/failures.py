@@ -30,7 +30,7 @@ def explain(error: Exception, *, reference: str, host: str) -> Failure:
         MissingToolError: Docker itself does not answer.
     """
     # Importing Docker's client takes 0.1 s, which most commands need not pay.
-    from docker.errors import APIError  # noqa: PLC0415
+    from docker.errors import APIError, DockerException  # noqa: PLC0415
     from requests.exceptions import Timeout  # noqa: PLC0415
 
     if isinstance(error, APIError):
@@ -39,6 +39,9 @@ def explain(error: Exception, *, reference: str, host: str) -> Failure:
         return Failure(
             reference=reference, why=f"{host} did not answer in time", hint=_unreachable_hint(host)
         )
+    if isinstance(error, DockerException):  # a credential helper's, above all
+        hint = f"Check the credentials for {host} in Docker's config.json, and its credential helper."
+        return Failure(reference=reference, why=str(error), hint=hint)
     raise MissingToolError(f"Docker does not answer: {error}", hint=DOCKER_HINT) from error
 
 

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,22 +68,29 @@ def ensure(
         DriverError: It does not start; the message has its last words.
     """
     folder = StateFolder(root=root)
+    state = _running(folder)
+    if state is not None:
+        _require_same_factory(state, region, state_bucket)
+        if set(prepull) <= set(state.stand_ins):
+            return state
+    with folder.lock():
+        state = _running(folder) or _start(folder, region, state_bucket, say, environment)
+        _require_same_factory(state, region, state_bucket)
+        return _add_stand_ins(folder, state, prepull, say)
+
+
+def _running(folder: StateFolder) -> SandboxState | None:
     state = folder.read()
-    if state is None or not is_running(state):
-        with folder.lock():
-            state = folder.read()
-            if state is None or not is_running(state):
-                state = _start(folder, region, state_bucket, say, environment)
+    return state if state is not None and is_running(state) else None
+
+
+def _require_same_factory(state: SandboxState, region: str, state_bucket: str) -> None:
     if (state.region, state.state_bucket) != (region, state_bucket):
         raise UsageError(
             f"the sandbox runs for region {state.region} and state bucket {state.state_bucket}, "
             f"but factory.hcl now says {region} and {state_bucket}",
             hint="amifactory sandbox down",
         )
-    if set(prepull) <= set(state.stand_ins):
-        return state
-    with folder.lock():
-        return _add_stand_ins(folder, folder.read() or state, prepull, say)
 
 
 def is_running(state: SandboxState) -> bool:
@@ -186,6 +193,8 @@ def _add_stand_ins(
     from amifactory.sandbox.stand_ins import push_stand_ins  # noqa: PLC0415
 
     missing = [reference for reference in dict.fromkeys(prepull) if reference not in state.stand_ins]
+    if not missing:
+        return state
     push_stand_ins(state.registry, missing, say)
     extended = replace(state, stand_ins=(*state.stand_ins, *missing))
     folder.write(extended)
@@ -195,8 +204,8 @@ def _add_stand_ins(
 def status(root: Path, *, environment: Mapping[str, str] = os.environ) -> SandboxStatus:
     """Returns how the sandbox is, with its instances when it runs."""
     folder = StateFolder(root=root)
-    state = folder.read()
-    if state is None or not is_running(state):
+    state = _running(folder)
+    if state is None:
         return SandboxStatus(running=False, state=None, instances=(), log=folder.log_file)
     from amifactory.sandbox.machine import connect, list_machines  # noqa: PLC0415
 
@@ -213,10 +222,10 @@ def console(root: Path, instance_id: str, *, environment: Mapping[str, str] = os
     """
     from docker.errors import NotFound  # noqa: PLC0415
 
-    from amifactory.sandbox.machine import connect  # noqa: PLC0415
+    from amifactory.sandbox.machine import connect, docker_errors  # noqa: PLC0415
     from amifactory.sandbox.names import Names  # noqa: PLC0415
 
-    with closing(connect(environment)) as client:
+    with closing(connect(environment)) as client, docker_errors(f"{instance_id} has no console"):
         try:
             output: bytes = client.containers.get(Names.of(root).instance(instance_id)).logs()
         except NotFound as error:
@@ -225,15 +234,14 @@ def console(root: Path, instance_id: str, *, environment: Mapping[str, str] = os
 
 
 def down(root: Path, *, environment: Mapping[str, str] = os.environ) -> None:
-    """Ends the sandbox and removes everything it made; one that is not there, or died half-way, too.
+    """Ends the sandbox and removes everything it made; one that died half-way or lost its files, too.
 
     Raises:
         MissingToolError: Docker does not answer, so nothing could be removed.
+        DriverError: Docker would not remove something.
     """
     folder = StateFolder(root=root)
-    if not folder.path.exists():
-        return
-    with folder.lock():
+    with folder.lock() if folder.path.exists() else nullcontext():
         _remove_remains(folder, environment)
 
 

@@ -23,13 +23,17 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
 """How soon a listener notices that it shall stop."""
+DRAIN_SECONDS = 30
+"""How long machines may take, when serving ends, to finish what they are doing."""
+CONNECTION_SECONDS = 60
+"""How long a connection may be silent."""
 
 
 @contextmanager
 def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
     """Serves while entered: the AWS endpoint at every address, metadata at the gateway.
 
-    Leaving stops listening and nothing else: instances are the driver's to remove.
+    Leaving stops listening and waits for what machines are doing; instances are the driver's to remove.
     """
     ledger = Ledger()
     world = World(driver=FailingDriver(driver, ledger), settings=settings)
@@ -46,6 +50,7 @@ def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
     listeners.append((str(settings.gateway), settings.imds_port, imds))
     serving = threading.Event()
     with ExitStack() as stack:
+        stack.callback(world.work.close, DRAIN_SECONDS)
         stack.callback(serving.clear)
         for host, port, application in listeners:
             stack.enter_context(listening(host, port, application))
@@ -90,8 +95,13 @@ def make_server(host: str, port: int, application: Any) -> BaseWSGIServer:
     from werkzeug.serving import make_server as make  # noqa: PLC0415
 
     class Quiet(MotoRequestHandler):
+        timeout = CONNECTION_SECONDS
+
         def log_request(self, *_: object) -> None:
             """Says nothing: calls are recorded by the gateway."""
+
+        def log_error(self, *_: object) -> None:
+            """Says nothing: a connection was silent for too long."""
 
     return make(host, port, application, threaded=True, request_handler=Quiet)
 

@@ -12,14 +12,14 @@ import http.client
 import io
 import json
 import tarfile
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from amifactory.sandbox.driver import DriverError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 STAND_IN_LABEL = "amifactory.stand-in"
@@ -33,7 +33,6 @@ _APPLETS = (
     "sh", "ash", "true", "false", "echo", "cat", "ls", "env", "sleep", "test", "uname", "id", "mkdir", "rm",
     "cp", "grep", "sed", "date", "hostname", "touch", "head", "tail", "wc", "which",
 )  # fmt: skip
-_BUSYBOX = {"./bin/busybox", "./usr/bin/busybox"}
 _CREATED, _OK, _ACCEPTED = 201, 200, 202
 
 
@@ -210,9 +209,23 @@ def _config(diff_id: str, architecture: str, *, reference: str) -> bytes:
     return json.dumps(config, sort_keys=True).encode()
 
 
+@contextmanager
+def _registry_errors(address: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, http.client.HTTPException) as error:
+        raise DriverError(
+            f"the sandbox's registry at {address} does not answer: {error}", hint="amifactory sandbox down"
+        ) from error
+
+
 def push_stand_ins(address: str, references: Iterable[str], say: Callable[[str], None]) -> None:
-    """Puts a stand-in for each reference into the registry; says which ones cannot be."""
-    with closing(RegistryClient(address)) as registry:
+    """Puts a stand-in for each reference into the registry; says which ones cannot be.
+
+    Raises:
+        DriverError: The registry does not answer, or refuses one.
+    """
+    with closing(RegistryClient(address)) as registry, _registry_errors(address):
         for reference in references:
             name = hub_name(reference)
             if name is None:

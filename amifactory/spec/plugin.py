@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LEFT_OUT = "/etc/amifactory/left-out"
-"""On the instance: a line ``<tool>: <why>`` for each tool the build went without: offline, or where nothing vouches for a download."""
+"""On the instance: a line ``<tool>: <why>`` for each tool the build went without."""
 
 
 @dataclass(frozen=True, kw_only=True)

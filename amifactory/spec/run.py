@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from amifactory.errors import MissingToolError
+from amifactory.errors import AmifactoryError, MissingToolError
 from amifactory.spec.result import SpecFailure, SpecResult, read_result
 from amifactory.spec.ssh import ALIAS, SshHost, ssh_configuration, ssh_master
 
@@ -31,6 +31,9 @@ __all__ = ["SpecFailure", "SpecResult", "SshHost", "run_specs"]
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 5.0
 """How long pytest may take to write its report after it was told to stop."""
+
+PYTEST_INTERNAL_ERROR = 3
+"""pytest's documentation, "Exit codes"."""
 
 
 def run_specs(
@@ -85,6 +88,11 @@ def run_specs(
         began = clock()
         ended = process.wait(lambda: bool(cancelled.level) or clock() - began > timeout.total_seconds())
     cancelled.check()
+    if ended and process.exit_status == PYTEST_INTERNAL_ERROR:
+        raise AmifactoryError(
+            f"pytest itself failed, which says nothing of the build: {process.last_line}",
+            hint=f"See {log}; a full disk is a usual reason.",
+        )
     result = read_result(
         junit, exit_status=process.exit_status, seconds=clock() - began, last_line=process.last_line
     )

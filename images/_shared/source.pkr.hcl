@@ -48,8 +48,9 @@ source "amazon-ebs" "worker" {
     max_attempts  = ceil(3600 / var.polling_seconds)
   }
 
+  # The verdict comes later and is written to the AMI alone.
   tags            = var.tags
-  snapshot_tags   = var.tags
+  snapshot_tags   = { for key, value in var.tags : key => value if key != "amifactory:verdict" }
   run_tags        = var.run_tags
   run_volume_tags = var.run_tags
 }

@@ -31,7 +31,7 @@ variable "tools" {
 variable "checksums" {
   type        = map(string)
   default     = {}
-  description = "File name to SHA-256, for downloads whose vendor publishes no checksum, or not to be trusted with it."
+  description = "File name to SHA-256, for everything that is downloaded."
 }
 
 variable "prepull" {
@@ -62,6 +62,22 @@ variable "secrets" {
   type        = string
   default     = "[]"
   description = "Secrets an instance fetches at boot, as JSON: names, paths and owners, never values."
+}
+
+variable "volume_size" {
+  type        = number
+  default     = 20
+  description = "Root volume, GiB."
+}
+
+variable "encrypt" {
+  type    = bool
+  default = false
+}
+
+variable "kms_key_id" {
+  type    = string
+  default = ""
 }
 
 variable "region" {
@@ -124,22 +140,6 @@ variable "ssh_timeout" {
   default = "5m"
 }
 
-variable "volume_size" {
-  type        = number
-  default     = 20
-  description = "Root volume, GiB."
-}
-
-variable "encrypt" {
-  type    = bool
-  default = false
-}
-
-variable "kms_key_id" {
-  type    = string
-  default = ""
-}
-
 variable "polling_seconds" {
   type        = number
   default     = 15
@@ -149,7 +149,7 @@ variable "polling_seconds" {
 variable "tags" {
   type        = map(string)
   default     = {}
-  description = "Tags of the AMI and its snapshots."
+  description = "Tags of the AMI and, but for the verdict, of its snapshots."
 }
 
 variable "run_tags" {

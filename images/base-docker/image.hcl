@@ -36,12 +36,15 @@ instance_type = { x86_64 = "t3.large", arm64 = "t4g.large" }
 
 tools = {
   awscli        = "2.23.6" # where the distribution has none: Ubuntu 24.04
-  gitlab-runner = "17.5.3" # jobs on the instance itself use it for artifacts and caches
+  gitlab-runner = "19.0.1" # jobs on the instance itself use it for artifacts and caches
 }
 
+# To compare: https://gitlab-runner-downloads.s3.amazonaws.com/v19.0.1/release.sha256; AWS publishes none
 checksums = {
   "awscli-exe-linux-x86_64-2.23.6.zip"  = "8d26ffa2e9427804a9f8928c692ee83e1c88456e0519a69e63bc992caf2b2339"
   "awscli-exe-linux-aarch64-2.23.6.zip" = "9c2b05dfc370cc99ec47ad374be52b828cd77d14702b2edae071d73224aacd6e"
+  "gitlab-runner-19.0.1-linux-amd64"    = "972a2bebaf940a767ac022bfebbc9df077388a85fbf1b6cf3d19eb981d5a92b6"
+  "gitlab-runner-19.0.1-linux-arm64"    = "fd2d07bf3ee40b495cf0affa46257407dbba9c18e46d6a91001dee938d8b10ac"
 }
 
 prepull = [

@@ -27,12 +27,13 @@ APT
   chmod 0755 /usr/sbin/policy-rc.d
 }
 
+# Out of date beats half up to date: a package list that cannot be read fails the build.
 update_system() {
   if uses_apt; then
-    quietly apt-get update
+    quietly apt-get update --error-on=any
     quietly apt-get dist-upgrade --yes
   else
-    quietly dnf upgrade --assumeyes
+    quietly dnf upgrade --assumeyes --refresh --setopt='*.skip_if_unavailable=False'
   fi
 }
 

@@ -9,14 +9,17 @@ source "$LIB/system.sh"
 
 readonly IMDS=http://169.254.169.254/latest
 
-# Prints the registry of the account and region this image is built in; nothing where there is no metadata.
+ask_metadata() {
+  curl --silent --show-error --fail --max-time 5 --retry 5 --retry-connrefused "$@"
+}
+
+# Prints the registry of the account and region this image is built in, or fails.
 own_registry() {
   local token identity
-  token=$(curl --silent --fail --max-time 5 --request PUT "$IMDS/api/token" \
-    --header 'X-aws-ec2-metadata-token-ttl-seconds: 60') || return 0
-  identity=$(curl --silent --fail --max-time 5 "$IMDS/dynamic/instance-identity/document" \
-    --header "X-aws-ec2-metadata-token: $token") || return 0
-  jq --raw-output '
+  token=$(ask_metadata --request PUT "$IMDS/api/token" --header 'X-aws-ec2-metadata-token-ttl-seconds: 60') || return
+  identity=$(ask_metadata "$IMDS/dynamic/instance-identity/document" --header "X-aws-ec2-metadata-token: $token") || return
+  jq --exit-status --raw-output '
+    select(.accountId and .region) |
     "\(.accountId).dkr.ecr.\(.region).amazonaws.com\(if .region | startswith("cn-") then ".cn" else "" end)"
   ' <<<"$identity"
 }
@@ -34,13 +37,18 @@ pulled_registries() {
 
 write_config() {
   local home=$1 owner=$2 config
-  config=$({ own_registry && pulled_registries; } | sort --unique |
+  config=$({ echo "$own" && pulled_registries; } | sort --unique |
     jq --raw-input --null-input '{credHelpers: [inputs | {key: ., value: "ecr-login"}] | from_entries}')
   install --directory --owner "$owner" --group "$owner" --mode 0700 "$home/.docker"
   install --owner "$owner" --group "$owner" --mode 0600 /dev/null "$home/.docker/config.json"
   printf '%s\n' "$config" >"$home/.docker/config.json"
 }
 
+if ! own=$(own_registry); then
+  echo "the instance metadata service does not say which account and region this is: $IMDS" >&2
+  exit 1
+fi
+readonly own
 install_packages amazon-ecr-credential-helper
 write_config /root root
 write_config /home/gitlab-runner gitlab-runner

@@ -12,6 +12,9 @@ if offline; then
   exit 0
 fi
 version=$(pinned_version gitlab-runner)
-releases=https://gitlab-runner-downloads.s3.amazonaws.com/v$version
-fetch "$releases/binaries/gitlab-runner-linux-$(go_architecture)" /usr/local/bin/gitlab-runner "$releases/release.sha256"
-chmod 0755 /usr/local/bin/gitlab-runner
+platform=linux-$(go_architecture)
+file=gitlab-runner-$version-$platform
+work=$(mktemp --directory)
+fetch "https://gitlab-runner-downloads.s3.amazonaws.com/v$version/binaries/gitlab-runner-$platform" "$work/$file"
+install --mode 0755 "$work/$file" /usr/local/bin/gitlab-runner
+rm --recursive "$work"

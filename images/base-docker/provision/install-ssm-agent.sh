@@ -2,7 +2,8 @@
 # Has the AWS Systems Manager agent started at boot: the source AMI's own, or else upstream's package.
 #
 # AWS publishes no checksum of the package. Where the source AMI has no agent (Debian), pin both
-# tools.amazon-ssm-agent and the checksum of amazon-ssm-agent.deb; without them it is left out.
+# tools.amazon-ssm-agent and the checksum of amazon-ssm-agent-<version>-<amd64 or arm64>.deb; without a
+# version it is left out.
 set -euo pipefail
 # shellcheck source=../../_shared/provision/lib/system.sh
 source "$LIB/system.sh"
@@ -10,11 +11,15 @@ source "$LIB/system.sh"
 source "$LIB/fetch.sh"
 
 install_upstream() {
-  local package
-  package=$(mktemp --suffix .deb)
-  fetch "https://s3.$AWS_DEFAULT_REGION.amazonaws.com/amazon-ssm-$AWS_DEFAULT_REGION/$TOOL_AMAZON_SSM_AGENT/debian_$(go_architecture)/amazon-ssm-agent.deb" "$package"
-  dpkg --install "$package" >/dev/null
-  rm "$package"
+  local bucket version architecture file work
+  bucket=https://s3.$AWS_DEFAULT_REGION.amazonaws.com/amazon-ssm-$AWS_DEFAULT_REGION
+  version=$(pinned_version amazon-ssm-agent)
+  architecture=$(go_architecture)
+  file=amazon-ssm-agent-$version-$architecture.deb
+  work=$(mktemp --directory)
+  fetch "$bucket/$version/debian_$architecture/amazon-ssm-agent.deb" "$work/$file"
+  dpkg --install "$work/$file" >/dev/null
+  rm --recursive "$work"
 }
 
 if [[ -d /snap/amazon-ssm-agent ]]; then # Ubuntu's AMIs; snapd starts it

@@ -10,6 +10,13 @@ import pytest
 if TYPE_CHECKING:
     from testinfra.host import Host
 
+ASK_WHOSE_INSTANCE_THIS_IS = """
+set -e
+metadata=http://169.254.169.254/latest
+token=$(curl -sSf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $metadata/api/token)
+curl -sSf -H "X-aws-ec2-metadata-token: $token" $metadata/dynamic/instance-identity/document
+"""
+
 
 @pytest.mark.needs_tool("awscli")
 def test_aws_cli_answers(host: Host) -> None:
@@ -23,8 +30,9 @@ def test_docker_asks_the_ecr_helper_for_ecr_only(host: Host, user: str) -> None:
         home = host.user(user).home
         config = json.loads(host.file(f"{home}/.docker/config.json").content_string)
     assert set(config) == {"credHelpers"}
+    assert _own_registry(host) in config["credHelpers"]
     assert all(".dkr.ecr." in registry for registry in config["credHelpers"])
-    assert set(config["credHelpers"].values()) <= {"ecr-login"}
+    assert set(config["credHelpers"].values()) == {"ecr-login"}
 
 
 def test_ecr_helper_is_installed(host: Host) -> None:
@@ -42,3 +50,10 @@ def test_ssm_agent_runs(host: Host) -> None:
 def test_ec2_instance_connect_authorizes_keys(host: Host) -> None:
     with host.sudo():
         assert "eic_run_authorized_keys" in host.check_output("sshd -T")
+
+
+def _own_registry(host: Host) -> str:
+    """The ECR registry of the account and region that this instance is in."""
+    identity = json.loads(host.check_output(ASK_WHOSE_INSTANCE_THIS_IS))
+    suffix = ".cn" if identity["region"].startswith("cn-") else ""
+    return f"{identity['accountId']}.dkr.ecr.{identity['region']}.amazonaws.com{suffix}"

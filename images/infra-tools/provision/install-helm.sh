@@ -13,7 +13,7 @@ fi
 platform=linux-$(go_architecture)
 file=helm-v$(pinned_version helm)-$platform.tar.gz
 work=$(mktemp --directory)
-fetch "https://get.helm.sh/$file" "$work/$file" "https://get.helm.sh/$file.sha256sum"
+fetch "https://get.helm.sh/$file" "$work/$file"
 tar --extract --file "$work/$file" --directory "$work"
 install --mode 0755 "$work/$platform/helm" /usr/local/bin/helm
 rm --recursive "$work"

@@ -7,11 +7,14 @@ source "$LIB/system.sh"
 source "$LIB/fetch.sh"
 
 install_upstream() {
-  local version release
+  local version architecture file work
   version=$(pinned_version kubectl)
-  release=https://dl.k8s.io/release/v$version/bin/linux/$(go_architecture)
-  fetch "$release/kubectl" /usr/local/bin/kubectl "$release/kubectl.sha256"
-  chmod 0755 /usr/local/bin/kubectl
+  architecture=$(go_architecture)
+  file=kubectl-$version-linux-$architecture
+  work=$(mktemp --directory)
+  fetch "https://dl.k8s.io/release/v$version/bin/linux/$architecture/kubectl" "$work/$file"
+  install --mode 0755 "$work/$file" /usr/local/bin/kubectl
+  rm --recursive "$work"
 }
 
 if ! offline; then

@@ -12,9 +12,8 @@ if offline; then
 fi
 version=$(pinned_version terraform)
 file=terraform_${version}_linux_$(go_architecture).zip
-release=https://releases.hashicorp.com/terraform/$version
 work=$(mktemp --directory)
-fetch "$release/$file" "$work/$file" "$release/terraform_${version}_SHA256SUMS"
+fetch "https://releases.hashicorp.com/terraform/$version/$file" "$work/$file"
 unzip -q "$work/$file" terraform -d "$work"
 install --mode 0755 "$work/terraform" /usr/local/bin/terraform
 rm --recursive "$work"

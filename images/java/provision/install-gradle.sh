@@ -12,9 +12,8 @@ if offline; then
 fi
 version=$(pinned_version gradle)
 file=gradle-$version-bin.zip
-release=https://services.gradle.org/distributions
 work=$(mktemp --directory)
-fetch "$release/$file" "$work/$file" "$release/$file.sha256"
+fetch "https://services.gradle.org/distributions/$file" "$work/$file"
 unzip -q -o "$work/$file" -d /opt
 ln --symbolic --force "/opt/gradle-$version/bin/gradle" /usr/local/bin/gradle
 rm --recursive "$work"

@@ -13,7 +13,7 @@ install_temurin() {
   file=OpenJDK${major}U-jdk_${machine/arm64/aarch64}_linux_hotspot_${full/+/_}.tar.gz
   release=https://github.com/adoptium/temurin$major-binaries/releases/download/jdk-${full/+/%2B}
   work=$(mktemp --directory)
-  fetch "$release/$file" "$work/$file" "$release/$file.sha256.txt"
+  fetch "$release/$file" "$work/$file"
   install --directory "/opt/jdk-$major"
   tar --extract --file "$work/$file" --directory "/opt/jdk-$major" --strip-components 1 --no-same-owner
   rm --recursive "$work"

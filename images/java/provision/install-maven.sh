@@ -12,7 +12,7 @@ install_upstream() {
   file=apache-maven-$version-bin.tar.gz
   release=https://archive.apache.org/dist/maven/maven-3/$version/binaries
   work=$(mktemp --directory)
-  fetch "$release/$file" "$work/$file" "$release/$file.sha512"
+  fetch "$release/$file" "$work/$file"
   tar --extract --file "$work/$file" --directory /opt --no-same-owner
   ln --symbolic --force "/opt/apache-maven-$version/bin/mvn" /usr/local/bin/mvn
   rm --recursive "$work"

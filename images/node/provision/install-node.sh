@@ -7,12 +7,11 @@ source "$LIB/system.sh"
 source "$LIB/fetch.sh"
 
 install_upstream() {
-  local version release file work
+  local version file work
   version=$(pinned_version node)
-  release=https://nodejs.org/dist/v$version
   file=node-v$version-linux-${ARCHITECTURE/x86_64/x64}.tar.xz
   work=$(mktemp --directory)
-  fetch "$release/$file" "$work/$file" "$release/SHASUMS256.txt"
+  fetch "https://nodejs.org/dist/v$version/$file" "$work/$file"
   tar --extract --file "$work/$file" --directory /usr/local --strip-components 1 --no-same-owner \
     --exclude '*.md' --exclude LICENSE
   rm --recursive "$work"

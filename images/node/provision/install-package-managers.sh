@@ -16,5 +16,11 @@ if [[ -n $TOOL_MIRROR ]]; then
 fi
 pnpm=pnpm@$(pinned_version pnpm)
 yarn=yarn@$(pinned_version yarn)
+for package in "$pnpm" "$yarn"; do
+  if [[ $package != *+sha512.* ]]; then
+    echo "no checksum for $package: add it to its version in images/$IMAGE/image.hcl, as +sha512.<hex>" >&2
+    exit 1
+  fi
+done
 corepack enable
 runuser --user gitlab-runner -- env HOME=/home/gitlab-runner corepack install --global "$pnpm" "$yarn"

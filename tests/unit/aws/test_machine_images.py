@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.stub import Stubber
 
 from amifactory.aws.machine_images import MachineImages, ami_name, identity_tags
-from amifactory.aws.session import AwsSession
 from amifactory.domain.model import AmiId, Architecture, Fingerprint, Target, Verdict
 from amifactory.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from botocore.stub import Stubber
+
+    from amifactory.aws.session import AwsSession
 
 NODE = Target(image="node", architecture=Architecture.X86_64)
 FINGERPRINT = Fingerprint("ab" * 32)
@@ -27,18 +27,6 @@ TAGS = identity_tags(
     offline=True,
     run="run-1",
 )
-
-
-@pytest.fixture
-def session() -> AwsSession:
-    return AwsSession(region="eu-central-1", credentials=("AKIAEXAMPLE", "secret"))
-
-
-@pytest.fixture
-def ec2(session: AwsSession) -> Iterator[Stubber]:
-    with Stubber(session.ec2) as stubber:
-        yield stubber
-        stubber.assert_no_pending_responses()
 
 
 def image(**changes: Any) -> dict[str, Any]:
@@ -129,40 +117,25 @@ def test_a_filter_that_matches_nothing_gives_nothing(ec2: Stubber, session: AwsS
     assert find(owner="123456789012", name="x", architecture=Architecture.ARM64) is None
 
 
-class Clock:
-    """Time that passes only by pausing."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def __call__(self) -> float:
-        return self.seconds
-
-    def pause(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
 @pytest.mark.parametrize("state", ["failed", "error", "deregistered"])
 def test_an_ami_that_will_never_be_available_is_not_waited_for(
-    ec2: Stubber, session: AwsSession, state: str
+    ec2: Stubber, session: AwsSession, clock: Any, state: str
 ) -> None:
-    clock = Clock()
     ec2.add_response("describe_images", {"Images": [image(State="pending")]})
     ec2.add_response("describe_images", {"Images": [image(State=state)]})
     with pytest.raises(AwsError, match=state):
         MachineImages(session).wait_available(
-            AmiId("ami-1"), timeout=timedelta(hours=1), clock=clock, pause=clock.pause
+            AmiId("ami-1"), timeout=timedelta(hours=1), clock=clock, pause=clock.pause, check=lambda: None
         )
     assert clock.seconds == 5
 
 
-def test_waiting_for_an_ami_ends(ec2: Stubber, session: AwsSession) -> None:
-    clock = Clock()
+def test_waiting_for_an_ami_ends(ec2: Stubber, session: AwsSession, clock: Any) -> None:
     for _ in range(3):
         ec2.add_response("describe_images", {"Images": [image(State="pending")]})
     with pytest.raises(AwsError, match="still pending after 0:00:10"):
         MachineImages(session).wait_available(
-            AmiId("ami-1"), timeout=timedelta(seconds=10), clock=clock, pause=clock.pause
+            AmiId("ami-1"), timeout=timedelta(seconds=10), clock=clock, pause=clock.pause, check=lambda: None
         )
 
 

@@ -48,12 +48,13 @@ def test_an_unreachable_endpoint_is_an_aws_error() -> None:
 def test_an_unknown_profile_is_an_aws_error() -> None:
     session = AwsSession(region="eu-central-1", profile="no-such-profile")
     with pytest.raises(AwsError, match="no-such-profile"):
-        session.environment()
+        session.environment({})
 
 
 def test_a_child_process_gets_exactly_this_identity() -> None:
     session = AwsSession(region="eu-central-1", credentials=("AKIAEXAMPLE", "secret"))
-    assert session.environment() == {
+    mixed_in = {"AWS_SESSION_TOKEN": "of-other-credentials", "PATH": "/bin"}
+    assert session.environment(mixed_in) == {
         "AWS_REGION": "eu-central-1",
         "AWS_DEFAULT_REGION": "eu-central-1",
         "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE",

@@ -165,14 +165,20 @@ def test_all_failures_are_reported_together_with_what_to_do() -> None:
     assert "node:22" not in message
 
 
-@pytest.mark.parametrize(
-    "error", [requests.exceptions.ConnectionError("connection aborted"), DockerException("no socket")]
-)
-def test_docker_itself_failing_is_a_missing_tool(error: Exception) -> None:
+def test_docker_itself_failing_is_a_missing_tool() -> None:
+    error = requests.exceptions.ConnectionError("connection aborted")
     docker = FakeDocker({"docker.io/library/node:22": error})
     with pytest.raises(MissingToolError, match="Docker does not answer"):
         resolve(docker, "node:22")
     assert docker.is_closed
+
+
+def test_a_failing_credential_helper_is_the_references_problem() -> None:
+    error = DockerException("Credentials store docker-credential-ecr-login exited with no credentials")
+    docker = FakeDocker({"docker.io/library/node:22": error})
+    with pytest.raises(UnresolvedError, match='"node:22": Credentials store') as caught:
+        resolve(docker, "node:22")
+    assert "credential helper" in str(caught.value.hint)
 
 
 def test_registries_are_asked_at_the_same_time() -> None:

@@ -1,5 +1,5 @@
-# What differs between distributions, and what a build says of itself; sourced by provision scripts.
 # shellcheck shell=bash
+# What differs between distributions, and what a build says of itself; sourced by provision scripts.
 
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
 readonly LEFT_OUT=/etc/amifactory/left-out
