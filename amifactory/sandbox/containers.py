@@ -10,19 +10,20 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+from docker.errors import APIError, ImageNotFound, NotFound
 from docker.types import Mount
 
-from amifactory.sandbox.driver import DriverError
+from amifactory.sandbox.container_events import follow_events
+from amifactory.sandbox.machine import docker_errors
 from amifactory.sandbox.names import LABEL
 from amifactory.sandbox.network import address_on
 from amifactory.sandbox.volumes import copy_volume, volume_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Mapping
     from ipaddress import IPv4Network
     from pathlib import Path
 
@@ -72,12 +73,13 @@ class ContainerDriver:
         self._resolver_file = resolver_file
         self._expected_stops: set[str] = set()
         self._stops_lock = threading.Lock()
+        self._closed = threading.Event()
 
     def launch(self, launch: Launch) -> None:
         """Boots a new instance; returns once its sshd answers."""
         name = self._names.instance(launch.instance_id)
         labels = {LABEL: self._names.sandbox_id, f"{LABEL}.instance": launch.instance_id}
-        with _docker_errors(f"instance {launch.instance_id} cannot be launched from {launch.image_id}"):
+        with docker_errors(f"instance {launch.instance_id} cannot be launched from {launch.image_id}"):
             self._client.volumes.create(name, labels=labels)
             snapshot = self._names.snapshot(launch.image_id)
             if volume_exists(self._client, snapshot):
@@ -120,7 +122,7 @@ class ContainerDriver:
     def stop(self, instance_id: str) -> None:
         """Shuts the instance down as ``systemctl poweroff`` would; cuts its power after half a minute."""
         self._expect_stop(instance_id, expected=True)
-        with _docker_errors(f"instance {instance_id} cannot be stopped"):
+        with docker_errors(f"instance {instance_id} cannot be stopped"):
             container = self._find(instance_id)
             if container:
                 container.stop(timeout=SHUTDOWN_SECONDS)
@@ -128,7 +130,7 @@ class ContainerDriver:
     def start(self, instance_id: str) -> None:
         """Boots a stopped instance again."""
         self._expect_stop(instance_id, expected=False)
-        with _docker_errors(f"instance {instance_id} cannot be started"):
+        with docker_errors(f"instance {instance_id} cannot be started"):
             container = self._client.containers.get(self._names.instance(instance_id))
             container.start()
         _wait_for_ssh(
@@ -144,7 +146,7 @@ class ContainerDriver:
         """Removes the instance with its disks, and its AMI's disk when nothing else needs that any more."""
         name = self._names.instance(instance_id)
         self._expect_stop(instance_id, expected=True)
-        with _docker_errors(f"instance {instance_id} cannot be terminated"):
+        with docker_errors(f"instance {instance_id} cannot be terminated"):
             container = self._find(instance_id)
             if container:
                 container.remove(force=True, v=True)
@@ -155,7 +157,7 @@ class ContainerDriver:
     def snapshot(self, instance_id: str, image_id: str) -> None:
         """Commits the container and copies its Docker disk."""
         repository, tag = self._names.ami(image_id).rsplit(":", 1)
-        with _docker_errors(f"no image can be made of instance {instance_id}"):
+        with docker_errors(f"no image can be made of instance {instance_id}"):
             container = self._client.containers.get(self._names.instance(instance_id))
             self._copy_disk(container.name or "", image_id)
             container.commit(repository, tag, pause=False, changes=f"LABEL {LABEL}={self._names.sandbox_id}")
@@ -163,7 +165,7 @@ class ContainerDriver:
     def copy_snapshot(self, source_image_id: str, image_id: str) -> None:
         """Names the root disk again and copies the Docker disk."""
         repository, tag = self._names.ami(image_id).rsplit(":", 1)
-        with _docker_errors(f"{source_image_id} cannot be copied to {image_id}"):
+        with docker_errors(f"{source_image_id} cannot be copied to {image_id}"):
             source = self._names.snapshot(source_image_id)
             if volume_exists(self._client, source):
                 self._copy_disk(source, image_id)
@@ -176,7 +178,7 @@ class ContainerDriver:
 
     def delete_snapshot(self, image_id: str) -> None:
         """Forgets the disks; layers that an instance or another AMI still stands on stay until those go."""
-        with _docker_errors(f"the disks of {image_id} cannot be removed"):
+        with docker_errors(f"the disks of {image_id} cannot be removed"):
             volume = self._names.snapshot(image_id)
             if volume_exists(self._client, volume):
                 self._client.volumes.get(volume).remove(force=True)
@@ -198,27 +200,40 @@ class ContainerDriver:
 
     def console_output(self, instance_id: str) -> str:
         """Returns what systemd and first-boot configuration wrote to the console."""
-        with _docker_errors(f"instance {instance_id} has no console"):
+        with docker_errors(f"instance {instance_id} has no console"):
             output: bytes = self._client.containers.get(self._names.instance(instance_id)).logs(tail=1000)
         return output.decode(errors="replace")
 
     def watch(self, powered_off: Callable[[str], None]) -> None:
         """Calls back with each instance that powers itself off or crashes; boots one that reboots itself."""
-        threading.Thread(target=self._watch, args=(powered_off,), name="watch-instances", daemon=True).start()
+        filters = {"event": "die", "label": f"{LABEL}={self._names.sandbox_id}"}
+        follow = partial(
+            follow_events,
+            lambda since: self._client.events(decode=True, filters=filters, since=since),  # type: ignore[call-overload]  # Docker takes nanoseconds too
+            lambda event: self._died(event, powered_off),
+            since=time.time_ns(),
+            stop=self._closed,
+        )
+        threading.Thread(target=follow, name="watch-instances", daemon=True).start()
 
-    def _watch(self, powered_off: Callable[[str], None]) -> None:
-        wanted = {"event": "die", "label": f"{LABEL}={self._names.sandbox_id}"}
-        for event in self._client.events(decode=True, filters=wanted):
-            attributes = event["Actor"]["Attributes"]
-            instance_id = attributes.get(f"{LABEL}.instance")
-            with self._stops_lock:
-                expected = instance_id is None or instance_id in self._expected_stops
-            if expected:
-                continue
-            if attributes.get("exitCode") == _EXIT_CODE_OF_REBOOT:
-                self.start(instance_id)
-            else:
-                powered_off(instance_id)
+    def close(self) -> None:
+        """Lets instances die without doing anything about it."""
+        self._closed.set()
+
+    def _died(self, event: Mapping[str, Any], powered_off: Callable[[str], None]) -> None:
+        attributes = event["Actor"]["Attributes"]
+        instance_id = attributes.get(f"{LABEL}.instance")
+        with self._stops_lock:
+            expected = instance_id is None or instance_id in self._expected_stops
+        if expected:
+            return
+        container = self._find(instance_id)
+        if container and container.status == "running":
+            return  # booted again since
+        if attributes.get("exitCode") == _EXIT_CODE_OF_REBOOT:
+            self.start(instance_id)
+        else:
+            powered_off(instance_id)
 
     def _expect_stop(self, instance_id: str, *, expected: bool) -> None:
         with self._stops_lock:
@@ -240,12 +255,3 @@ def _wait_for_ssh(address: str) -> None:
                 return
         except OSError:
             time.sleep(0.02)
-
-
-@contextmanager
-def _docker_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except DockerException as error:
-        explanation = error.explanation if isinstance(error, APIError) else error
-        raise DriverError(f"{what}: {explanation or error}") from error

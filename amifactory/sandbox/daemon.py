@@ -19,10 +19,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from amifactory.errors import AmifactoryError
 from amifactory.sandbox import registry
 from amifactory.sandbox.containers import ContainerDriver
 from amifactory.sandbox.driver import DriverError, ServerSettings
-from amifactory.sandbox.machine import connect, import_source_image, remove_everything
+from amifactory.sandbox.machine import connect, docker_errors, import_source_image, remove_everything
 from amifactory.sandbox.names import Names
 from amifactory.sandbox.network import RESERVED, Network, create_network, nameservers, open_metadata
 from amifactory.sandbox.source_ami import default_cache_dir, prepare_source_ami
@@ -43,6 +44,7 @@ _MOTO = ("moto.ec2.responses", "moto.moto_server.werkzeug_app", "moto.s3.models"
 """What the server imports only once it serves."""
 _LOOPBACK = IPv4Address("127.0.0.1")
 _ACCESS_KEY_ID = "SANDBOXACCESSKEY"
+_POLL_SECONDS = 2.0
 _SECRET_ACCESS_KEY = "sandbox"  # noqa: S105  # signs requests to this machine only
 
 
@@ -53,15 +55,16 @@ def running_sandbox(
     """Runs a sandbox while the context is open; removes all of it afterwards, however it ends."""
     client, names, folder = connect(), Names.of(root), StateFolder(root=root)
     try:
-        network, registry_address = _make_surroundings(client, names, source)
+        with docker_errors("the sandbox's network, image or registry cannot be made"):
+            network, registry_address = _make_surroundings(client, names, source)
+            settings = _choose_settings(network, region=region, state_bucket=state_bucket, source=source)
+            open_metadata(client, names, network, aws_port=settings.port, imds_port=settings.imds_port)
         resolver_file = _write_resolver_file(folder)
-        settings = _choose_settings(network, region=region, state_bucket=state_bucket, source=source)
-        open_metadata(client, names, network, imds_port=settings.imds_port)
         driver = ContainerDriver(
             client, names, subnet=network.subnet, source_ami_id=source.ami_id, resolver_file=resolver_file
         )
         server = importlib.import_module(_SERVER)
-        with server.serve(driver, settings):
+        with server.serve(driver, settings), closing(driver):
             yield SandboxState(
                 id=names.sandbox_id,
                 pid=os.getpid(),
@@ -175,13 +178,26 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(wanted, lambda *_: stop.set())
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     os.chdir("/")
-    source = prepare_source_ami(default_cache_dir(os.environ), log.info)
-    with running_sandbox(root, region=region, state_bucket=state_bucket, source=source) as state:
-        StateFolder(root=root).write(state)
-        log.info("sandbox %s answers at %s", state.id, state.endpoint)
-        stop.wait()
-        log.info("sandbox %s goes down", state.id)
+    folder = StateFolder(root=root)
+    try:
+        source = prepare_source_ami(default_cache_dir(os.environ), log.info)
+        with running_sandbox(root, region=region, state_bucket=state_bucket, source=source) as state:
+            folder.write(state)
+            log.info("sandbox %s answers at %s", state.id, state.endpoint)
+            wait_for_end(folder, stop)
+            log.info("sandbox %s goes down", state.id)
+    except AmifactoryError as error:
+        log.error("%s%s", error.message, f" ({error.hint})" if error.hint else "")  # noqa: TRY400
+        return int(error.exit_code)
     return 0
+
+
+def wait_for_end(folder: StateFolder, stop: threading.Event, *, poll_seconds: float = _POLL_SECONDS) -> None:
+    """Returns once ``stop`` is set, or the state file is gone and with it the way to this sandbox."""
+    while not stop.wait(poll_seconds):
+        if not folder.state_file.exists():
+            log.warning("%s is gone, and so its sandbox goes", folder.state_file)
+            return
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ssm.models import ssm_backends
 
+from amifactory.sandbox.ec2_disks import check_size, root_settings
 from amifactory.sandbox.ec2_world import ec2_error
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class LaunchMixin:
             merged["subnet_id"] = subnet
             subnets = [subnet]
         for subnet in subnets or [merged["subnet_id"]]:
-            self.check_subnet(subnet)
+            self.get_subnet(subnet)
         if merged.get("associate_public_ip") is None:
             merged["associate_public_ip"] = next(
                 (nic.get("AssociatePublicIpAddress") for nic in merged["nics"]), None
@@ -138,22 +139,9 @@ def metadata_options(requested: Any, template: dict[str, Any], ami: SandboxAmi) 
 def root_mapping(requested: list[dict[str, Any]], ami: SandboxAmi) -> list[dict[str, Any]]:
     """Returns the root volume's mapping: the AMI's, with what the request says of it."""
     ebs = dict(ami.block_device_mappings[0]["Ebs"])
-    for mapping in requested:
-        if mapping["DeviceName"] != ami.root_device_name:
-            raise ec2_error(
-                "Unsupported",
-                f"The sandbox's instances have one disk, {ami.root_device_name}; "
-                f"it has not got {mapping['DeviceName']}.",
-            )
-        given = {key: value for key, value in (mapping.get("Ebs") or {}).items() if value is not None}
-        given.pop("SnapshotId", None)
-        ebs |= {**given, "Encrypted": ebs["Encrypted"] or given.get("Encrypted", False)}
-    smallest = ami.root_volume.size
+    given = root_settings(requested, ami.root_device_name)
+    given.pop("SnapshotId", None)
+    ebs |= {**given, "Encrypted": ebs["Encrypted"] or given.get("Encrypted", False)}
     ebs["VolumeSize"] = int(ebs["VolumeSize"])
-    if ebs["VolumeSize"] < smallest:
-        raise ec2_error(
-            "InvalidBlockDeviceMapping",
-            f"Volume of size {ebs['VolumeSize']}GB is smaller than snapshot '{ebs['SnapshotId']}', "
-            f"expect size >= {smallest}GB",
-        )
+    check_size(ebs["VolumeSize"], smallest=ami.root_volume.size)
     return [{"DeviceName": ami.root_device_name, "Ebs": ebs}]

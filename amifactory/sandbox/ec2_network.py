@@ -56,16 +56,6 @@ class NetworkMixin:
         subnet = subnets[zone] if zone else next(iter(subnets.values()))
         return str(subnet.id)
 
-    def check_subnet(self: Any, subnet_id: str) -> None:
-        """Refuses subnets outside the instances' network: no address there would be real."""
-        subnet = self.get_subnet(subnet_id)
-        if not subnet.cidr.subnet_of(self.world.driver.subnet):
-            raise ec2_error(
-                "Unsupported",
-                f"The sandbox runs instances in its own network {self.world.driver.subnet} only, "
-                f"and {subnet_id} is {subnet.cidr_block}. Use a subnet of the default VPC.",
-            )
-
 
 def settle_addresses(instance: Any) -> None:
     """Makes the public address, where there is one, the private one: both then lead to the machine."""

@@ -10,6 +10,7 @@ from moto.core.utils import utcnow
 from moto.ec2.models.instances import MetadataOptions
 from moto.ec2.responses import EC2Response
 from moto.ec2.responses.instances import InstanceResponse
+from moto.ec2.responses.security_groups import SecurityGroups
 
 from amifactory.sandbox.ec2_world import check_id, ec2_error
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+LONGEST_TOKEN = 64
+"""RunInstances, ClientToken: "Maximum 64 ASCII characters"."""
 MODIFIABLE = {"DisableApiTermination", "DisableApiStop", "Groups", "UserData"}
 
 
@@ -29,7 +32,13 @@ def plain(parameters: Any) -> dict[str, Any]:
 def run_instances(response: Any) -> Any:
     """RunInstances: once per ClientToken, as many as MaxCount allows, parameters EC2 insists on."""
     backend, parameters = response.ec2_backend, plain(response.params)
-    token = parameters.get("ClientToken")
+    token = parameters.get("ClientToken") or ""
+    response.error_on_dryrun()
+    if len(token) > LONGEST_TOKEN or not token.isascii():
+        raise ec2_error(
+            "InvalidParameterValue",
+            f"ClientToken has more than {LONGEST_TOKEN} characters or non-ASCII ones.",
+        )
     made = backend.once("RunInstances", token, parameters)
     if made is not None:
         return ActionResult(made)
@@ -100,6 +109,18 @@ def modify_instance_attribute(response: Any) -> Any:
     return InstanceResponse.modify_instance_attribute(response)
 
 
+def delete_security_group(response: Any) -> Any:
+    """DeleteSecurityGroup: not while an instance has it, which it does until it is terminated."""
+    response.error_on_dryrun()
+    backend, asked = response.ec2_backend, plain(response.params)
+    wanted = {asked.get("GroupId"), asked.get("GroupName")} - {None}
+    for nic in backend.enis.values():
+        for group in nic.group_set:
+            if wanted & {group.id, group.name}:
+                raise ec2_error("DependencyViolation", f"resource {group.id} has a dependent object")
+    return SecurityGroups.delete_security_group(response)
+
+
 def checked(operation: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """Returns a moto operation on instances that first refuses malformed ids."""
 
@@ -136,6 +157,7 @@ def _state_change(key: str, method: str) -> Callable[[Any], Any]:
 OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "run_instances": run_instances,
     "get_console_output": get_console_output,
+    "delete_security_group": delete_security_group,
     "modify_instance_attribute": modify_instance_attribute,
     "modify_instance_metadata_options": modify_instance_metadata_options,
     "start_instances": _state_change("StartingInstances", "start_instances"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from amifactory.sandbox.driver import Launch
+from amifactory.sandbox.driver import DriverError, Launch
 from amifactory.sandbox.ec2_network import hold_addresses, release_addresses, settle_addresses
 from amifactory.sandbox.ec2_world import ec2_error
 
@@ -19,6 +20,10 @@ log = logging.getLogger(__name__)
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
 """EC2 API reference, InstanceState."""
+
+
+TERMINATION_PAUSES = (0.2, 1.0, 5.0)
+"""Seconds between attempts to end a machine that will not end."""
 
 
 def set_state(instance: Any, name: str) -> None:
@@ -48,6 +53,12 @@ def fail_launch(instance: Any, reason: str) -> None:
     instance.state_reason.code = "Server.InternalError"
     instance.state_reason.message = f"Server.InternalError: Internal error on launch: {reason}"
     release_addresses(instance)
+
+
+def fail_terminate(instance: Any, reason: str) -> None:
+    """Leaves an instance shutting down whose machine would not end: it is still there."""
+    instance.state_reason.code = "Server.InternalError"
+    instance.state_reason.message = f"Server.InternalError: Internal error on termination: {reason}"
 
 
 class StatesMixin:
@@ -89,7 +100,7 @@ class StatesMixin:
         return [*changes, *self._unchanged(instance_ids, running)]
 
     def terminate_instances(self: Any, instance_ids: list[str]) -> list[tuple[Any, Any]]:
-        """Terminates instances; doing so again is no error."""
+        """Terminates instances; doing so again is no error, and tries again with one that would not end."""
         going = {
             i.id
             for i in self.get_multi_instances_by_id(instance_ids)
@@ -102,8 +113,21 @@ class StatesMixin:
             changes = super().terminate_instances(list(going))  # type: ignore[misc]
         for instance, _ in changes:
             set_state(instance, "shutting-down")
-            self._follow(instance, "terminated", partial(self.world.driver.terminate, instance.id), None)
+        for instance in self.get_multi_instances_by_id(instance_ids):
+            if instance.state == "shutting-down":
+                self._follow(instance, "terminated", partial(self._end_machine, instance.id), fail_terminate)
         return [*changes, *self._unchanged(instance_ids, going)]
+
+    def _end_machine(self: Any, instance_id: str) -> None:
+        for pause in TERMINATION_PAUSES:
+            try:
+                self.world.driver.terminate(instance_id)
+            except DriverError:
+                log.exception("instance %s would not end, trying again in %s s", instance_id, pause)
+                time.sleep(pause)
+            else:
+                return
+        self.world.driver.terminate(instance_id)
 
     def reboot_instances(self: Any, instance_ids: list[str]) -> list[Any]:
         """Reboots running instances; their state does not show it."""
@@ -149,7 +173,7 @@ class StatesMixin:
         instance: Any,
         after: str,
         machine: Callable[[], None],
-        failed: Callable[[Any, str], None] | None,
+        failed: Callable[[Any, str], None],
     ) -> None:
         """Has the machine do something in the background, then moves the instance on to its next state."""
         during = instance.state
@@ -164,11 +188,11 @@ class StatesMixin:
             with self.world.lock:
                 if instance.state != during:
                     return  # something newer was asked of it meanwhile
-                if problem is None or failed is None:
-                    set_state(instance, after)
-                else:
+                if problem is not None:
                     failed(instance, problem)
-                if problem is None and after == "terminated":
+                    return
+                set_state(instance, after)
+                if after == "terminated":
                     release_addresses(instance)
 
         self.world.work.submit(instance.id, job)

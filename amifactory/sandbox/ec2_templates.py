@@ -21,6 +21,7 @@ def create_launch_template_version(response: Any) -> Any:
     """
     backend, asked = response.ec2_backend, plain(response.params)
     token = asked.get("ClientToken")
+    response.error_on_dryrun()
     made = backend.once("CreateLaunchTemplateVersion", token, asked)
     if made is not None:
         return ActionResult(made)

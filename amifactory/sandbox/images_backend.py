@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +12,12 @@ from moto.ec2.models import ec2_backends
 from moto.ec2.utils import random_ami_id
 
 from amifactory.sandbox.driver import DriverError
+from amifactory.sandbox.ec2_disks import check_size, root_settings
 from amifactory.sandbox.ec2_world import check_id, ec2_error, tags_of
 from amifactory.sandbox.images_model import RootVolume, SandboxAmi, SandboxSnapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from amifactory.sandbox.ec2_world import World
 
@@ -89,7 +91,12 @@ class ImagesMixin:
                 )
 
     def create_image(
-        self: Any, instance_id: str, name: str, description: str, tag_specifications: list[dict[str, Any]]
+        self: Any,
+        instance_id: str,
+        name: str,
+        description: str,
+        tag_specifications: list[dict[str, Any]],
+        mappings: Sequence[dict[str, Any]] = (),
     ) -> SandboxAmi:
         """Registers a pending AMI and has the driver snapshot the instance's disks for it."""
         instance = self.get_instance(instance_id)
@@ -104,7 +111,7 @@ class ImagesMixin:
             description=description,
             architecture=instance.architecture,
             root_device_name=instance.root_device_name,
-            root_volume=root_volume_of(instance),
+            root_volume=changed_volume(root_volume_of(instance), mappings, instance.root_device_name),
             driver_image=ami_id,
             source=(instance.image_id, self.region_name),
             instance=instance,
@@ -179,6 +186,18 @@ def root_volume_of(instance: Any) -> RootVolume:
     return RootVolume(
         size=volume.size, kind=volume.volume_type, encrypted=volume.encrypted, kms_key_id=volume.kms_key_id
     )
+
+
+def changed_volume(volume: RootVolume, mappings: Sequence[dict[str, Any]], root_device: str) -> RootVolume:
+    """Returns a root volume with what CreateImage's BlockDeviceMappings change."""
+    given = root_settings(mappings, root_device)
+    size, kind = int(given.pop("VolumeSize", volume.size)), given.pop("VolumeType", volume.kind)
+    keep = str(given.pop("DeleteOnTermination", True)).lower() != "true"
+    if given or keep:
+        settings = ", ".join([*sorted(given), *(["DeleteOnTermination=false"] if keep else [])])
+        raise ec2_error("Unsupported", f"Of an AMI's root volume the sandbox cannot set {settings}.")
+    check_size(size, smallest=volume.size)
+    return replace(volume, size=size, kind=kind)
 
 
 def source_image(account: str, region: str, ami_id: str) -> SandboxAmi:

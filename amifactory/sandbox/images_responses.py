@@ -59,7 +59,13 @@ def create_image(response: Any) -> Any:
     response.error_on_dryrun()
     specifications = _check_tag_specifications(asked)
     instance_id = asked["InstanceId"]
-    ami = backend.create_image(instance_id, asked["Name"], asked.get("Description", ""), specifications)
+    ami = backend.create_image(
+        instance_id,
+        asked["Name"],
+        asked.get("Description", ""),
+        specifications,
+        asked.get("BlockDeviceMappings", []),
+    )
     reboot = backend.get_instance(instance_id).state == "running" and not asked.get("NoReboot")
     driver = backend.world.driver
 

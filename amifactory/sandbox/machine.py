@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import docker
 from docker.errors import APIError, DockerException, NotFound
@@ -18,16 +19,21 @@ from amifactory.sandbox.names import LABEL
 from amifactory.sandbox.network import close_metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from docker import DockerClient
     from docker.models.containers import Container
+    from docker.models.volumes import Volume
 
     from amifactory.sandbox.names import Names
 
 _SLOW_CALL_SECONDS = 900
 """A commit of an instance with many gigabytes is one call."""
+_ROUNDS, _ROUND_SECONDS = 50, 0.2
+"""How often, and after which pauses, removing is tried."""
+
+Thing = TypeVar("Thing")
 
 
 def connect(environment: Mapping[str, str] = os.environ) -> DockerClient:
@@ -64,58 +70,103 @@ def import_source_image(client: DockerClient, names: Names, tarball: Path) -> No
     client.api.import_image(str(tarball), repository=repository, tag=tag, changes=[label])
 
 
+@contextmanager
+def docker_errors(what: str) -> Iterator[None]:
+    """Turns Docker's errors into `DriverError`, which says that ``what`` and why."""
+    try:
+        yield
+    except DockerException as error:
+        explanation = error.explanation if isinstance(error, APIError) else error
+        raise DriverError(f"{what}: {explanation or error}") from error
+
+
 def remove_everything(client: DockerClient, names: Names) -> None:
     """Removes every container, volume, network, image and firewall rule of a sandbox.
 
     Nothing being left is no error.
+
+    Raises:
+        DriverError: Something could not be removed.
     """
-    ours: dict[str, str | list[str] | bool] = {"label": f"{LABEL}={names.sandbox_id}"}
-    with ThreadPoolExecutor() as pool:
-        containers = client.containers.list(all=True, filters=ours, ignore_removed=True)
-        list(pool.map(_remove_container, containers))
-    close_metadata(client, names)
-    for network in client.networks.list(filters=ours):
-        with suppress(NotFound):
-            network.remove()
-    for volume in client.volumes.list(filters=ours):
-        with suppress(NotFound):
-            volume.remove(force=True)
-    _remove_images(client, ours)
+    with docker_errors(f"what is left of sandbox {names.sandbox_id} cannot be removed"):
+        remove_containers(client, names)
+        close_metadata(client, names)
+        remove_networks_and_disks(client, names)
 
 
-def _remove_container(container: Container) -> None:
-    with suppress(NotFound):
-        container.remove(force=True, v=True)
+def remove_containers(
+    client: DockerClient, names: Names, *, pause: Callable[[float], object] = time.sleep
+) -> None:
+    """Removes every container of a sandbox."""
+
+    def list_containers() -> list[Container]:
+        return client.containers.list(all=True, filters=_ours(names), ignore_removed=True)
+
+    _remove_all(list_containers, lambda container: container.remove(force=True, v=True), pause)
 
 
-def _remove_images(client: DockerClient, ours: dict[str, str | list[str] | bool]) -> None:
-    """Removes images until none is left: one that another stands on goes after that other."""
-    for _ in range(10):
-        images = client.images.list(filters=ours) or client.images.list(all=True, filters=ours)
-        if not images:
-            return
-        for image in sorted(images, key=lambda image: str(image.attrs["Created"]), reverse=True):
-            _remove_image(client, str(image.id))
-    raise DriverError(
-        "Docker images of the sandbox remain", hint=f"docker images --all --filter label={ours['label']}"
+def remove_networks_and_disks(
+    client: DockerClient, names: Names, *, pause: Callable[[float], object] = time.sleep
+) -> None:
+    """Removes what the containers of a sandbox used."""
+    _remove_all(lambda: client.networks.list(filters=_ours(names)), lambda network: network.remove(), pause)
+    _remove_all(lambda: _volumes(client, names), lambda volume: volume.remove(force=True), pause)
+    _remove_all(
+        lambda: _image_ids(client, names), lambda image: client.images.remove(image, force=True), pause
     )
 
 
-def _remove_image(client: DockerClient, image_id: str) -> None:
+def _ours(names: Names) -> dict[str, str | list[str] | bool]:
+    return {"label": f"{LABEL}={names.sandbox_id}"}
+
+
+def _volumes(client: DockerClient, names: Names) -> list[Volume]:
+    """Returns the volumes with a sandbox's name: one that a dying launch makes by mounting has no label."""
+    named = client.volumes.list(filters={"name": f"{names.prefix}-"})
+    return [volume for volume in named if str(volume.name).startswith(f"{names.prefix}-")]
+
+
+def _image_ids(client: DockerClient, names: Names) -> list[str]:
+    """Returns the images that can be removed first, newest first: others stand on layers of older ones."""
+    images = client.api.images(filters=_ours(names)) or client.api.images(all=True, filters=_ours(names))
+    return [image["Id"] for image in sorted(images, key=lambda image: int(image["Created"]), reverse=True)]
+
+
+def _remove_all(
+    list_things: Callable[[], Sequence[Thing]],
+    remove: Callable[[Thing], object],
+    pause: Callable[[float], object],
+) -> None:
+    """Removes until none is listed: what something else still uses or removes goes in a later round."""
+    problem = None
+    for _ in range(_ROUNDS):
+        things = list_things()
+        if not things:
+            return
+        with ThreadPoolExecutor() as pool:
+            problems = [error for error in pool.map(partial(_attempt, remove), things) if error]
+        if problems:
+            problem = problems[0]
+            pause(_ROUND_SECONDS)
+    raise problem or DriverError("Docker keeps listing what it says it has removed")
+
+
+def _attempt(remove: Callable[[Thing], object], thing: Thing) -> APIError | None:
     try:
-        client.images.remove(image_id, force=True)
+        remove(thing)
     except NotFound:
-        return
+        return None
     except APIError as error:
-        if error.status_code != HTTPStatus.CONFLICT:  # its child is removed in the next round
-            raise
+        return error
+    return None
 
 
 def list_machines(client: DockerClient, sandbox_id: str) -> list[dict[str, str]]:
     """Returns instance id, state and address of every instance of a sandbox."""
-    containers = client.containers.list(
-        all=True, ignore_removed=True, filters={"label": [f"{LABEL}={sandbox_id}", f"{LABEL}.instance"]}
-    )
+    with docker_errors("the sandbox's instances cannot be listed"):
+        containers = client.containers.list(
+            all=True, ignore_removed=True, filters={"label": [f"{LABEL}={sandbox_id}", f"{LABEL}.instance"]}
+        )
     return [
         {
             "instance_id": container.labels[f"{LABEL}.instance"],

@@ -6,8 +6,12 @@ set -euo pipefail
 readonly output=$1 work=$2 overlay=$3 suite=$4 architecture=$5 keyring=$6 mirror=$7 packages=$8
 readonly root=$work/root
 
+# In the background, so that this script passes on being asked to end and debootstrap unmounts what it mounted.
 debootstrap --variant=minbase --arch="$architecture" --keyring="$keyring" --include="$packages" \
-  "$suite" "$root" "$mirror"
+  "$suite" "$root" "$mirror" &
+trap 'kill $!; wait $!; exit 143' INT TERM
+wait $!
+trap - INT TERM
 
 cp --recursive --no-preserve=ownership "$overlay/." "$root/"
 find "$root/usr/lib/sandbox-init" -type f ! -name '*.sh' -exec chmod 0755 {} +

@@ -1,7 +1,8 @@
-"""The one WSGI application in front of moto: records, fails on request, serialises, mends errors."""
+"""The one WSGI application in front of moto: records, fails on request, checks, serialises, mends errors."""
 
 from __future__ import annotations
 
+import io
 import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import run_wsgi_app
 
 from amifactory.sandbox.failures import json_reply
-from amifactory.sandbox.moto_errors import Reply, internal_error_reply, not_implemented_reply
+from amifactory.sandbox.moto_errors import Reply, error_reply, internal_error_reply, not_implemented_reply
+from amifactory.sandbox.moto_parameters import missing_parameter_reply
 from amifactory.sandbox.moto_requests import AwsRequest, read_request
 from amifactory.sandbox.moto_services import refusal
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ADMIN = "/amifactory/"
+MOTOS_OWN = ("/moto-api", "/latest/", "/favicon.ico")
+"""Paths under which moto can be reset and replayed, or gives everybody the same instance metadata."""
 HTML = (b"<!doctype html", b"<html")
 
 
@@ -37,6 +41,7 @@ class Gateway:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """WSGI."""
+        receive_body(environ)
         request = read_request(environ)
         path = environ.get("PATH_INFO", "")
         if not request.signed and path.startswith(ADMIN):
@@ -51,13 +56,14 @@ class Gateway:
     def _admin(self, environ: dict[str, Any], path: str) -> Reply:
         if environ.get("REMOTE_ADDR") != "127.0.0.1":
             return json_reply(403, {"error": "answered on the loopback interface only"})
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        return self.ledger.answer(environ["REQUEST_METHOD"], path.removeprefix(ADMIN), body)
+        return self.ledger.answer(
+            environ["REQUEST_METHOD"], path.removeprefix(ADMIN), environ["wsgi.input"].read()
+        )
 
     def _ask_moto(self, environ: dict[str, Any], request: AwsRequest) -> Reply:
-        why = refusal(request.service, request.operation)
-        if why:
-            return not_implemented_reply(request, what=why)
+        early = _early_reply(environ, request)
+        if early is not None:
+            return early
         try:
             with self._lock:
                 body, status, headers = run_wsgi_app(self._moto, environ, buffered=True)
@@ -70,6 +76,37 @@ class Gateway:
             return internal_error_reply(request)
         reply = Reply(status=int(status.split()[0]), headers=tuple(headers), body=content)
         return _mended(request, reply)
+
+
+def receive_body(environ: dict[str, Any]) -> None:
+    """Reads the whole body from the connection, so that no slow client keeps others from moto.
+
+    Raises:
+        ConnectionError: The client sent less than it said.
+    """
+    stream = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):
+        body = stream.read()
+        environ["CONTENT_LENGTH"] = str(len(body))
+    else:
+        length = int(environ.get("CONTENT_LENGTH") or 0)
+        body = stream.read(length)
+        if len(body) < length:
+            raise ConnectionAbortedError(f"the body ends after {len(body)} of {length} bytes")
+    environ["wsgi.input"] = io.BytesIO(body)
+
+
+def _early_reply(environ: dict[str, Any], request: AwsRequest) -> Reply | None:
+    """Returns the answer to what moto must not see, as it would pretend, crash or give itself away."""
+    if environ.get("PATH_INFO", "").startswith(MOTOS_OWN):
+        return error_reply(request, code="NoSuchBucket", message="Not found.", status=HTTPStatus.NOT_FOUND)
+    if not request.signed and request.protocol != "rest-xml":
+        message = "The request must contain a valid AWS access key id and be signed."
+        return error_reply(request, code="MissingAuthenticationToken", message=message, status=403)
+    why = refusal(request.service, request.operation)
+    if why:
+        return not_implemented_reply(request, what=why)
+    return missing_parameter_reply(request, environ)
 
 
 def _mended(request: AwsRequest, reply: Reply) -> Reply:

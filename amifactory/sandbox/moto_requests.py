@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,7 +30,7 @@ class AwsRequest:
 
 
 def read_request(environ: dict[str, Any]) -> AwsRequest:
-    """Returns what a WSGI request asks of AWS; a form body is read and put back."""
+    """Returns what a WSGI request, its body received, asks of AWS."""
     credentials = environ.get("HTTP_AUTHORIZATION", "")
     query = parse_qs(environ.get("QUERY_STRING", ""))
     presigned = query.get("X-Amz-Credential", [""])[0]
@@ -64,9 +63,7 @@ def _form(environ: dict[str, Any]) -> dict[str, list[str]]:
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if not kind.startswith("application/x-www-form-urlencoded") or not 0 < length <= FORM_LIMIT:
         return {}
-    body = environ["wsgi.input"].read(length)
-    environ["wsgi.input"] = io.BytesIO(body)
-    return parse_qs(body.decode(errors="replace"))
+    return parse_qs(environ["wsgi.input"].getvalue().decode(errors="replace"))
 
 
 def _rest_operation(environ: dict[str, Any], service: str) -> str:

@@ -23,20 +23,90 @@ SSM = frozenset(
 )
 """Parameter Store only: moto reports commands as successful without running them."""
 
-EC2_REFUSED = {
+EC2 = frozenset(
+    {
+        "AssociateIamInstanceProfile",
+        "AuthorizeSecurityGroupEgress",
+        "AuthorizeSecurityGroupIngress",
+        "CopyImage",
+        "CreateImage",
+        "CreateKeyPair",
+        "CreateLaunchTemplate",
+        "CreateLaunchTemplateVersion",
+        "CreateSecurityGroup",
+        "CreateTags",
+        "DeleteKeyPair",
+        "DeleteLaunchTemplate",
+        "DeleteSecurityGroup",
+        "DeleteSnapshot",
+        "DeleteTags",
+        "DeleteVolume",
+        "DeregisterImage",
+        "DescribeAccountAttributes",
+        "DescribeAvailabilityZones",
+        "DescribeIamInstanceProfileAssociations",
+        "DescribeImageAttribute",
+        "DescribeImages",
+        "DescribeInstanceAttribute",
+        "DescribeInstanceStatus",
+        "DescribeInstanceTypeOfferings",
+        "DescribeInstanceTypes",
+        "DescribeInstances",
+        "DescribeKeyPairs",
+        "DescribeLaunchTemplateVersions",
+        "DescribeLaunchTemplates",
+        "DescribeNetworkInterfaces",
+        "DescribeRegions",
+        "DescribeSecurityGroupRules",
+        "DescribeSecurityGroups",
+        "DescribeSnapshotAttribute",
+        "DescribeSnapshots",
+        "DescribeSubnets",
+        "DescribeTags",
+        "DescribeVolumes",
+        "DescribeVpcAttribute",
+        "DescribeVpcs",
+        "DisableImage",
+        "DisassociateIamInstanceProfile",
+        "EnableImage",
+        "GetConsoleOutput",
+        "GetLaunchTemplateData",
+        "ImportKeyPair",
+        "ModifyImageAttribute",
+        "ModifyInstanceAttribute",
+        "ModifyInstanceMetadataOptions",
+        "ModifyLaunchTemplate",
+        "ModifySnapshotAttribute",
+        "RebootInstances",
+        "ReplaceIamInstanceProfileAssociation",
+        "ResetImageAttribute",
+        "RevokeSecurityGroupEgress",
+        "RevokeSecurityGroupIngress",
+        "RunInstances",
+        "StartInstances",
+        "StopInstances",
+        "TerminateInstances",
+    }
+)
+"""What is done or told as on AWS. Security groups are kept and filter nothing."""
+
+EC2_INSTEAD = {
     "AllocateAddress": "an Elastic IP address would lead nowhere",
     "AttachVolume": "its instances have one disk",
     "CopySnapshot": "copy the AMI instead",
     "CreateFleet": "use RunInstances",
     "CreateSnapshot": "it keeps disks as AMIs only, by CreateImage",
     "CreateSnapshots": "it keeps disks as AMIs only, by CreateImage",
+    "CreateSubnet": "its instances are in the default VPC",
+    "CreateVolume": "its instances have one disk",
+    "CreateVpc": "its instances are in the default VPC",
     "ImportImage": "it makes AMIs by CreateImage and CopyImage only",
     "ImportSnapshot": "it makes AMIs by CreateImage and CopyImage only",
     "RegisterImage": "it makes AMIs by CreateImage and CopyImage only",
     "RequestSpotFleet": "use RunInstances",
     "RequestSpotInstances": "use RunInstances with InstanceMarketOptions",
 }
-
+"""What to do without some of the rest."""
 
 S3_REFUSED = (
     "Abac",
@@ -61,4 +131,6 @@ def refusal(service: str, operation: str) -> str | None:
         return "of Systems Manager it has Parameter Store"
     if service == "s3" and any(part in operation for part in S3_REFUSED):
         return "it has buckets, objects and their versions"
-    return EC2_REFUSED.get(operation) if service == "ec2" else None
+    if service == "ec2" and operation not in EC2:
+        return EC2_INSTEAD.get(operation, "of EC2 it has what making and running AMIs takes")
+    return None

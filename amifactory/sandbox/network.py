@@ -142,25 +142,37 @@ def address_on(client: DockerClient, names: Names, address: str) -> dict[str, An
     return configuration
 
 
-def open_metadata(client: DockerClient, names: Names, network: Network, *, imds_port: int) -> None:
+def open_metadata(
+    client: DockerClient, names: Names, network: Network, *, aws_port: int, imds_port: int
+) -> None:
     """Sends what instances say to the metadata address to this sandbox's server, and lets them reach it.
 
     Only packets that come in over the sandbox's own bridge are touched: neither a real metadata service
     of this machine nor another sandbox notices.
     """
-    gateway = str(network.gateway)
-    redirect = ["-i", network.bridge, "-d", METADATA_ADDRESS, "-p", "tcp", "--dport", "80"]
-    target = ["-j", "DNAT", "--to-destination", f"{gateway}:{imds_port}"]
-    accept = ["-i", network.bridge, "-d", gateway, "-p", "tcp"]
+    _iptables(client, names, metadata_rules(names, network, aws_port=aws_port, imds_port=imds_port))
+
+
+def metadata_rules(names: Names, network: Network, *, aws_port: int, imds_port: int) -> list[list[str]]:
+    """Returns the arguments for iptables: the metadata address leads here, and two ports are open."""
+    gateway, tcp = str(network.gateway), ["-p", "tcp", "--dport"]
     comment = ["-m", "comment", "--comment", names.rule_comment]
-    _iptables(
-        client,
-        names,
+    redirect = ["-i", network.bridge, "-d", METADATA_ADDRESS, *tcp, "80", *comment]
+    accept = ["-i", network.bridge, "-d", gateway, *tcp]
+    return [
         [
-            ["-t", "nat", "-I", "PREROUTING", *redirect, *comment, *target],
-            ["-I", "INPUT", *accept, *comment, "-j", "ACCEPT"],
+            "-t",
+            "nat",
+            "-I",
+            "PREROUTING",
+            *redirect,
+            "-j",
+            "DNAT",
+            "--to-destination",
+            f"{gateway}:{imds_port}",
         ],
-    )
+        *(["-I", "INPUT", *accept, str(port), *comment, "-j", "ACCEPT"] for port in (aws_port, imds_port)),
+    ]
 
 
 def close_metadata(client: DockerClient, names: Names) -> None:

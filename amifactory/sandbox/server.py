@@ -101,7 +101,7 @@ def make_server(host: str, port: int, application: Any) -> BaseWSGIServer:
             """Says nothing: calls are recorded by the gateway."""
 
         def log_error(self, *_: object) -> None:
-            """Says nothing: a connection was silent for too long."""
+            """Says nothing: clients that fall silent or talk nonsense are not the sandbox's fault."""
 
     return make(host, port, application, threaded=True, request_handler=Quiet)
 

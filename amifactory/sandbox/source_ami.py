@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from amifactory.errors import AmifactoryError, MissingToolError
 from amifactory.sandbox.apt_sources import Mirrors, mirrors_of_this_machine
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 SUITE = "bookworm"
 PACKAGES = (
@@ -84,21 +84,24 @@ def prepare_source_ami(
     architecture = _DEBIAN_ARCHITECTURES.get(platform.machine())
     if architecture is None:
         raise MissingToolError(f"the sandbox runs on x86_64 and arm64 machines, not on {platform.machine()}")
-    key = recipe_key(architecture)
+    mirrors = mirrors_of_this_machine(environment)
+    key = recipe_key(architecture, mirrors)
     tarball = cache_dir / f"debian-12-{architecture}-{key[:12]}.tar"
     if not tarball.exists():
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _one_maker(cache_dir / f"{tarball.name}.lock"):
             if not tarball.exists():
-                _make(tarball, architecture, environment, say)
+                _make(tarball, architecture, mirrors, environment, say)
     return SourceAmi(
         tarball=tarball, key=key, debian_architecture=architecture, made_at=tarball.stat().st_mtime
     )
 
 
-def recipe_key(architecture: str) -> str:
+def recipe_key(architecture: str, mirrors: Mirrors) -> str:
     """Returns the SHA-256 over everything of ours that decides the disk's content."""
     digest = hashlib.sha256(f"{SUITE} {architecture} {' '.join(PACKAGES)}\n".encode())
+    for name, text in _apt_configuration(mirrors).items():
+        digest.update(f"{name}\n{text}".encode())
     for file in [_SCRIPT, *sorted(path for path in _ROOTFS.rglob("*") if path.is_file())]:
         digest.update(f"{file.relative_to(_FOLDER)}\n".encode() + file.read_bytes())
     return digest.hexdigest()
@@ -112,28 +115,31 @@ def _one_maker(lock: Path) -> Iterator[None]:
 
 
 def _make(
-    tarball: Path, architecture: str, environment: Mapping[str, str], say: Callable[[str], None]
+    tarball: Path,
+    architecture: str,
+    mirrors: Mirrors,
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
 ) -> None:
     as_root = _privileges()
     _require_tools()
-    mirrors = mirrors_of_this_machine(environment)
     say(f"making the sandbox's Debian 12 source AMI from {mirrors.main} (once; takes about a minute)")
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="source-ami-", dir=tarball.parent) as folder:
         work = Path(folder)
         overlay = work / "overlay"
         shutil.copytree(_ROOTFS, overlay)
-        _write_apt_configuration(overlay, mirrors)
+        for name, text in _apt_configuration(mirrors).items():
+            (overlay / name).parent.mkdir(parents=True, exist_ok=True)
+            (overlay / name).write_text(text)
         log = tarball.with_suffix(".log")
         script_arguments = [work / "out.tar", work, overlay, SUITE, architecture, KEYRING, mirrors.main]
         command = [*as_root, "bash", *map(str, [_SCRIPT, *script_arguments, ",".join(PACKAGES)])]
-        with log.open("wb") as output:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False,
-                env={**environment, **mirrors.proxy_environment()},
-            )  # fmt: skip
-        if done.returncode:
+        try:
+            status = run_to_its_end(command, log, {**environment, **mirrors.proxy_environment()})
+        finally:  # nobody but root may remove it, and nobody what debootstrap has mounted in it
             subprocess.run([*as_root, "rm", "-rf", "--one-file-system", work / "root"], check=False)
+        if status:
             last = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
             raise AmifactoryError(
                 f"the Debian source AMI could not be made:\n{last}", hint=f"the whole log is {log}"
@@ -142,14 +148,27 @@ def _make(
     say(f"source AMI made in {time.monotonic() - started:.0f} s")
 
 
-def _write_apt_configuration(overlay: Path, mirrors: Mirrors) -> None:
-    sources = overlay / "etc/apt/sources.list.d/debian.sources"
-    sources.parent.mkdir(parents=True, exist_ok=True)
-    sources.write_text(mirrors.deb822(SUITE, KEYRING))
+def run_to_its_end(command: Sequence[str], log: Path, environment: Mapping[str, str]) -> int:
+    """Runs a command and returns its exit status; interrupted, asks it to end and waits until it has."""
+    with log.open("wb") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=dict(environment)
+        )
+        try:
+            return child.wait()
+        except BaseException:
+            with suppress(PermissionError):  # sudo's child is root's; a terminal has told it already
+                child.terminate()
+            child.wait()
+            raise
+
+
+def _apt_configuration(mirrors: Mirrors) -> dict[str, str]:
+    """Returns the files that make apt in an instance use the mirrors."""
+    files = {"etc/apt/sources.list.d/debian.sources": mirrors.deb822(SUITE, KEYRING)}
     if mirrors.proxy and not mirrors.proxy_is_local:
-        proxy = overlay / "etc/apt/apt.conf.d/90proxy"
-        proxy.parent.mkdir(parents=True, exist_ok=True)
-        proxy.write_text(f'Acquire::http::Proxy "{mirrors.proxy}";\n')
+        files["etc/apt/apt.conf.d/90proxy"] = f'Acquire::http::Proxy "{mirrors.proxy}";\n'
+    return files
 
 
 def _privileges() -> list[str]:

@@ -1,5 +1,5 @@
-# Every variable amifactory passes. The first group decides what is in the AMI and is part of the
-# fingerprint; the second says where and how to build. An empty string or list means "not set".
+# Every variable amifactory passes. The first group, down to kms_key_id, decides what the AMI is and is part
+# of the fingerprint; the second says where and how to build. An empty string or list means "not set".
 
 variable "image_name" {
   type        = string

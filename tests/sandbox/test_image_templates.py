@@ -28,6 +28,9 @@ RECIPE: dict[str, Any] = {
     "tool_mirror": "",
     "registry_secrets": {},
     "secrets": "[]",
+    "volume_size": 20,
+    "encrypt": False,
+    "kms_key_id": "",
 }
 BUILD: dict[str, Any] = {
     "region": "eu-central-1",
@@ -42,11 +45,8 @@ BUILD: dict[str, Any] = {
     "associate_public_ip": False,
     "ssh_interface": "private_ip",
     "ssh_timeout": "5m",
-    "volume_size": 20,
-    "encrypt": False,
-    "kms_key_id": "",
     "polling_seconds": 15,
-    "tags": {"amifactory:image": "node"},
+    "tags": {"amifactory:image": "node", "amifactory:verdict": "candidate"},
     "run_tags": {"amifactory:run": "1"},
 }
 EVERYTHING_SET: dict[str, Any] = {

@@ -16,17 +16,20 @@ ask_metadata() {
 # Prints the registry of the account and region this image is built in, or fails.
 own_registry() {
   local token identity
-  token=$(ask_metadata --request PUT "$IMDS/api/token" --header 'X-aws-ec2-metadata-token-ttl-seconds: 60') || return
-  identity=$(ask_metadata "$IMDS/dynamic/instance-identity/document" --header "X-aws-ec2-metadata-token: $token") || return
+  token=$(ask_metadata --request PUT "$IMDS/api/token" \
+    --header 'X-aws-ec2-metadata-token-ttl-seconds: 60') || return
+  identity=$(ask_metadata "$IMDS/dynamic/instance-identity/document" \
+    --header "X-aws-ec2-metadata-token: $token") || return
   jq --exit-status --raw-output '
     select(.accountId and .region) |
     "\(.accountId).dkr.ecr.\(.region).amazonaws.com\(if .region | startswith("cn-") then ".cn" else "" end)"
   ' <<<"$identity"
 }
 
-# Prints the ECR registries among what is pulled into the image.
-pulled_registries() {
+# Prints the ECR registries to log in to: the own one, and those of what is pulled into the image.
+registries() {
   local pair host
+  echo "$own"
   for pair in $PREPULL; do
     host=${pair%%/*}
     if [[ $host == *.dkr.ecr.*.amazonaws.com* ]]; then
@@ -37,7 +40,7 @@ pulled_registries() {
 
 write_config() {
   local home=$1 owner=$2 config
-  config=$({ echo "$own" && pulled_registries; } | sort --unique |
+  config=$(registries | sort --unique |
     jq --raw-input --null-input '{credHelpers: [inputs | {key: ., value: "ecr-login"}] | from_entries}')
   install --directory --owner "$owner" --group "$owner" --mode 0700 "$home/.docker"
   install --owner "$owner" --group "$owner" --mode 0600 /dev/null "$home/.docker/config.json"

@@ -27,7 +27,7 @@ def test_recipes_are_equal_exactly_when_their_fingerprints_are(one: Recipe, othe
 
 @given(RECIPES)
 def test_the_order_of_entries_does_not_matter(recipe: Recipe) -> None:
-    turned = replace(recipe, files=dict(reversed(recipe.files.items())))
+    turned = replace(recipe, files=dict(reversed(list(recipe.files.items()))))
     assert turned.fingerprint == recipe.fingerprint
 
 

@@ -66,4 +66,7 @@ def test_a_child_does_not_wait_for_its_parents_sibling() -> None:
 
 
 def test_a_parent_outside_the_graph_is_none() -> None:
-    assert run_graph({"node": "base"}, lambda key, parent: (key, parent), jobs=1) == {"node": ("node", None)}
+    def work(key: str, parent: str | None) -> str:
+        return f"{key} on {parent}"
+
+    assert run_graph({"node": "base"}, work, jobs=1) == {"node": "node on None"}
