@@ -20,6 +20,10 @@ PYTHON = sys.executable
 AMIFACTORY = str(Path(sys.executable).with_name("amifactory"))
 
 
+class BenchmarkError(Exception):
+    """Nothing can be measured: a command failed, or did not do what was to be timed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Taken:
     """What a command took, in seconds.
@@ -40,7 +44,7 @@ class Bench:
     Attributes:
         environment: Without ``PYTHON*`` and ``AWS_*``; byte code is cached in a folder of its own, so
             that it counts whether a package was compiled when it was installed.
-        quick: Measure less often, and wait less.
+        quick: Measure less often.
     """
 
     environment: Mapping[str, str]
@@ -73,7 +77,7 @@ class Bench:
         """Runs a command to its end.
 
         Raises:
-            SystemExit: It failed; with the end of what it printed.
+            BenchmarkError: It failed; with the end of what it printed.
         """
         with tempfile.TemporaryFile("w+", dir=self.work) as output, tempfile.TemporaryFile("w+") as errors:
             began = time.perf_counter()
@@ -92,9 +96,8 @@ class Bench:
             errors.seek(0)
             text, complaint = output.read(), errors.read()
         if process.returncode:
-            raise SystemExit(
-                f"{command} ended with {process.returncode}\n{text[-2000:]}\n{complaint[-2000:]}"
-            )
+            line = " ".join(str(part) for part in command)
+            raise BenchmarkError(f"{line}: status {process.returncode}\n{text[-2000:]}\n{complaint[-2000:]}")
         return Taken(wall=wall, cpu=usage.ru_utime + usage.ru_stime, output=text)
 
     def amifactory(self, root: Path, *arguments: str, environment: Mapping[str, str] | None = None) -> Taken:

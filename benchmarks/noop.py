@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.request import Request, urlopen
 
 from factories import sandbox, write_factory, write_image
-from measure import PYTHON, interleave, median_difference
+from measure import PYTHON, BenchmarkError, interleave, median_difference
 from report import Measurement
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _calls(bench: Bench, root: Path, endpoint: str, names: tuple[str, ...], sour
         calls = json.load(answer)
     results = {build["action"] for build in document["builds"]}
     if results != {"reused"}:
-        raise SystemExit(f"there was something to do: {results}")
+        raise BenchmarkError(f"there was something to do: {results}")
     images = len(document["builds"])
     return Measurement(
         benchmark="noop",

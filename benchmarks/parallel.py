@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from measure import Bench, Taken
 
-BASE_SECONDS = 15.0
-CHILDREN = {"quick": 15.0, "medium": 20.0, "slow": 25.0}
+BASE_SECONDS = 20.0
+CHILDREN = {"quick": 10.0, "medium": 20.0, "slow": 30.0}
 """Child to the seconds its provisioner waits."""
 
 LIMIT = 1.1

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from factories import write_tree
-from measure import interleave
+from measure import BenchmarkError, interleave
 from replay import SOURCE_AMI, Replay, describe_images, image_item, replaying
 from report import Measurement
 
@@ -123,7 +123,7 @@ def _plan(bench: Bench, root: Path, replay: Replay, expect: str) -> Taken:
     taken = bench.amifactory(root, "plan", environment=replay.environment)
     said = taken.output.splitlines()[-1]
     if said != expect:
-        raise SystemExit(f"plan ends with {said!r}, not {expect!r}")
+        raise BenchmarkError(f"plan ends with {said!r}, not {expect!r}")
     return taken
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +16,7 @@ import boto3
 import pytest
 
 from amifactory.sandbox.lifecycle import console, down, ensure, status
+from amifactory.sandbox.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -118,15 +121,21 @@ class Sandbox:
 
 
 def docker_objects(sandbox_id: str) -> set[str]:
-    """Returns the names of everything Docker holds that is a sandbox's."""
-    ours = ["--filter", f"label=amifactory.sandbox={sandbox_id}"]
+    """Returns the names of everything Docker holds that is a sandbox's, by its label or its name."""
+    labelled = ["--filter", f"label=amifactory.sandbox={sandbox_id}"]
     listings = (
-        ["ps", "--all", *ours, "--format", "container {{.Names}}"],
-        ["images", "--all", *ours, "--format", "image {{.Repository}}:{{.Tag}}"],
-        ["volume", "ls", *ours, "--format", "volume {{.Name}}"],
-        ["network", "ls", *ours, "--format", "network {{.Name}}"],
+        ["ps", "--all", "--format", "container {{.Names}}"],
+        ["images", "--all", "--format", "image {{.Repository}}:{{.Tag}}"],
+        ["volume", "ls", "--format", "volume {{.Name}}"],
+        ["network", "ls", "--format", "network {{.Name}}"],
     )
-    return {line for listing in listings for line in run("docker", *listing).stdout.splitlines()}
+    found = [
+        (more, line)
+        for listing in listings
+        for more in (labelled, [])
+        for line in run("docker", *listing, *more).stdout.splitlines()
+    ]
+    return {line for more, line in found if more or f" amifactory-{sandbox_id}" in line}
 
 
 def start(root: Path, *prepull: str, say: Callable[[str], None] = lambda _: None) -> Sandbox:
@@ -138,8 +147,11 @@ def start(root: Path, *prepull: str, say: Callable[[str], None] = lambda _: None
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     root = tmp_path_factory.mktemp("machinery")
-    yield start(root, "alpine:3.20", "gitlab/gitlab-runner:v17")
-    down(root)
+    try:
+        yield start(root, "alpine:3.20", "gitlab/gitlab-runner:v17")
+    finally:
+        down(root)
+    assert not docker_objects(Names.of(root).sandbox_id)
 
 
 @pytest.fixture
@@ -210,6 +222,39 @@ def test_stop_and_start_keep_disk_address_and_host_key(sandbox: Sandbox, instanc
 def test_power_off_from_inside_is_seen(sandbox: Sandbox, instance: Instance) -> None:
     instance.ssh("sudo systemctl poweroff || true")
     wait_for(lambda: sandbox.state_of(instance.id) == "stopped", "the instance is stopped")
+
+
+def test_user_data_runs_in_each_new_instance_and_may_end_it(sandbox: Sandbox, instance: Instance) -> None:
+    image_id = sandbox.ec2.create_image(InstanceId=instance.id, Name="with-user-data")["ImageId"]
+    sandbox.ec2.get_waiter("image_available").wait(
+        ImageIds=[image_id], WaiterConfig={"Delay": 1, "MaxAttempts": 120}
+    )
+    ended = sandbox.launch(
+        image_id,
+        UserData="#!/bin/sh\nshutdown -h +1\n",
+        InstanceInitiatedShutdownBehavior="terminate",
+    )
+    wait_for(lambda: sandbox.state_of(ended.id) == "terminated", "the instance has ended itself", 90)
+
+
+def test_a_sandbox_whose_checkout_is_deleted_goes_too(tmp_path: Path) -> None:
+    orphan = start(tmp_path / "deleted")
+    orphan.launch()
+    shutil.rmtree(orphan.root)
+    pid = orphan.state.pid
+    try:
+        wait_for(lambda: os.waitpid(pid, os.WNOHANG)[0] == pid, "the daemon has ended", 60)
+        assert not docker_objects(orphan.state.id)
+        assert not orphan.root.exists()
+    finally:
+        down(orphan.root)
+
+
+def test_ending_a_sandbox_needs_none_of_its_files(tmp_path: Path) -> None:
+    orphan = start(tmp_path / "cleaned")
+    shutil.rmtree(orphan.root / ".amifactory")
+    down(orphan.root)
+    assert not docker_objects(orphan.state.id)
 
 
 def test_reboot_from_inside_boots_again(sandbox: Sandbox, instance: Instance) -> None:

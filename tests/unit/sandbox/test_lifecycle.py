@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,6 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from amifactory.errors import MissingToolError, UsageError
+from amifactory.sandbox.daemon import wait_for_end
+from amifactory.sandbox.driver import DriverError
 from amifactory.sandbox.lifecycle import down, ensure, is_running, status
 from amifactory.sandbox.machine import connect
 from amifactory.sandbox.state import SandboxState, StateFolder
@@ -59,21 +63,50 @@ def state_of(pid: int, port: int) -> SandboxState:
     )
 
 
-def find(root: Path, *, region: str = "eu-central-1", prepull: tuple[str, ...] = ()) -> SandboxState:
+def find(
+    root: Path,
+    *,
+    region: str = "eu-central-1",
+    prepull: tuple[str, ...] = (),
+    environment: dict[str, str] = NO_DOCKER,
+) -> SandboxState:
     return ensure(
         root, region=region, state_bucket="example-amifactory-state", prepull=prepull, say=pytest.fail,
-        environment=NO_DOCKER,
+        environment=environment,
     )  # fmt: skip
 
 
-def test_a_running_sandbox_is_found_at_once(tmp_path: Path) -> None:
-    with daemon_like_process() as (pid, port):
+def test_a_running_sandbox_is_found_without_asking_docker(tmp_path: Path) -> None:
+    with daemon_like_process() as (pid, port), socket.create_server(("127.0.0.1", 0)) as docker:
         state = state_of(pid, port)
         StateFolder(root=tmp_path).write(state)
-        began = time.perf_counter()
-        for _ in range(10):
-            assert find(tmp_path, prepull=("alpine:3.20",)) == state
-        assert (time.perf_counter() - began) / 10 < 0.02
+        environment = {"DOCKER_HOST": f"tcp://127.0.0.1:{docker.getsockname()[1]}"}
+        assert find(tmp_path, prepull=("alpine:3.20",), environment=environment) == state
+        docker.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            docker.accept()
+
+
+def test_a_registry_that_is_gone_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    with daemon_like_process() as (pid, port):
+        StateFolder(root=tmp_path).write(state_of(pid, port))
+        with pytest.raises(DriverError, match=r"registry at 127\.0\.0\.1:1 does not answer") as caught:
+            find(tmp_path, prepull=("node:22",))
+    assert caught.value.hint == "amifactory sandbox down"
+
+
+def test_a_sandbox_that_goes_down_meanwhile_is_not_trusted_any_more(tmp_path: Path) -> None:
+    folder = StateFolder(root=tmp_path)
+    with daemon_like_process() as (pid, port), ThreadPoolExecutor() as pool:
+        folder.write(state_of(pid, port))
+        with folder.lock():
+            found = pool.submit(find, tmp_path, prepull=("node:22",))
+            with pytest.raises(TimeoutError):
+                found.result(timeout=0.3)
+            folder.forget()
+        with pytest.raises(MissingToolError):  # it starts another one, for which there is no Docker here
+            found.result(timeout=10)
+    assert folder.read() is None
 
 
 def test_a_sandbox_for_another_region_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
@@ -110,6 +143,28 @@ def test_the_status_of_a_sandbox_that_never_ran(tmp_path: Path) -> None:
     assert not found.instances
 
 
-def test_ending_a_sandbox_that_never_ran_needs_nothing(tmp_path: Path) -> None:
-    down(tmp_path, environment=NO_DOCKER)
-    assert not list(tmp_path.iterdir())
+@pytest.mark.parametrize("root", ["factory", "removed"])
+def test_ending_a_sandbox_looks_beyond_its_files_and_makes_none(tmp_path: Path, root: str) -> None:
+    """Its daemon and Docker objects outlive a deleted or cleaned checkout."""
+    (tmp_path / "factory").mkdir()
+    with pytest.raises(MissingToolError, match="needs Docker"):
+        down(tmp_path / root, environment=NO_DOCKER)
+    assert [path.name for path in tmp_path.rglob("*")] == ["factory"]
+
+
+@pytest.mark.parametrize("lost", ["factory", "factory/.amifactory", "factory/.amifactory/sandbox/state.json"])
+def test_a_daemon_whose_files_are_gone_ends(tmp_path: Path, lost: str) -> None:
+    folder, stop = StateFolder(root=tmp_path / "factory"), threading.Event()
+    folder.write(state_of(1, 1))
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(wait_for_end, folder, stop, poll_seconds=0.01)
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.05)
+        subprocess.run(["rm", "-r", tmp_path / lost], check=True)
+        waiting.result(timeout=10)
+
+
+def test_a_daemon_that_is_asked_to_end_does_so_at_once(tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    wait_for_end(StateFolder(root=tmp_path), stop, poll_seconds=3600)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amifactory.sandbox.names import Names
-from amifactory.sandbox.network import Network, free_subnets, nameservers, routed_networks
+from amifactory.sandbox.network import Network, free_subnets, metadata_rules, nameservers, routed_networks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +79,14 @@ def test_instances_get_the_name_servers_that_they_can_reach(
     if second is not None:
         files[1].write_text(second)
     assert nameservers(files) == [IPv4Address(address) for address in expected]
+
+
+def test_instances_reach_two_ports_of_this_machine_and_no_other(tmp_path: Path) -> None:
+    network = Network(name="n", bridge="b", subnet=IPv4Network("172.31.16.0/20"))
+    rules = metadata_rules(Names.of(tmp_path), network, aws_port=5001, imds_port=5002)
+    accepted = [rule for rule in rules if "ACCEPT" in rule]
+    assert [rule[rule.index("--dport") + 1] for rule in accepted] == ["5001", "5002"]
+    assert all(rule[rule.index("-p") + 1] == "tcp" and "172.31.16.1" in rule for rule in accepted)
 
 
 def test_two_factories_share_no_name(tmp_path: Path) -> None:

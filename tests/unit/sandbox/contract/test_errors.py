@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     import boto3
+
+    from amifactory.sandbox.driver import ServerSettings
 
 
 @pytest.fixture
@@ -37,6 +43,10 @@ def admin(endpoint: str, world: Any) -> Iterator[Callable[..., Any]]:
     [
         ("ec2", "get_image_ancestry", {"ImageId": "ami-0debdebdebdebdeb0"}, "InvalidAction"),
         ("ec2", "register_image", {"Name": "from-nothing"}, "InvalidAction"),
+        ("ec2", "create_vpc", {"CidrBlock": "10.1.0.0/16"}, "InvalidAction"),
+        ("ec2", "enable_ebs_encryption_by_default", {}, "InvalidAction"),
+        ("ec2", "describe_transit_gateways", {}, "InvalidAction"),
+        ("ec2", "modify_volume", {"VolumeId": "vol-0123456789abcdef0", "Size": 9}, "InvalidAction"),
         (
             "ec2",
             "describe_image_attribute",
@@ -79,23 +89,102 @@ def test_a_call_the_sandbox_has_not_got_is_an_aws_error_that_says_so(
     assert answer["ResponseMetadata"]["HTTPStatusCode"] != 500
 
 
-def test_an_operation_nobody_knows(endpoint: str, session: boto3.Session) -> None:
-    """A client newer than this moto's models."""
-    from botocore.auth import SigV4Auth  # noqa: PLC0415
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+@pytest.fixture
+def refused_form(endpoint: str, session: boto3.Session, world: Any) -> Callable[[str, str], tuple[int, str]]:
+    """Sends a form no client library would, signed, and returns status and error document."""
+    del world
 
-    headers = {"Content-Type": "application/x-www-form-urlencoded"}
-    call = AWSRequest("POST", endpoint, headers, b"Action=DescribeTheFuture&Version=2016-11-15")
-    credentials = session.get_credentials()
-    assert credentials is not None
-    SigV4Auth(credentials, "ec2", "eu-central-1").add_auth(call)
-    request = urllib.request.Request(endpoint, data=call.data, headers=dict(call.headers))  # noqa: S310
-    with pytest.raises(urllib.error.HTTPError) as refused:
+    def refused_form(service: str, form: str) -> tuple[int, str]:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        call = AWSRequest("POST", endpoint, headers, form.encode())
+        credentials = session.get_credentials()
+        assert credentials is not None
+        SigV4Auth(credentials, service, "eu-central-1").add_auth(call)
+        return refused(urllib.request.Request(endpoint, data=call.data, headers=dict(call.headers)))  # noqa: S310
+
+    return refused_form
+
+
+def refused(request: urllib.request.Request) -> tuple[int, str]:
+    with pytest.raises(urllib.error.HTTPError) as raised:
         urllib.request.urlopen(request)  # noqa: S310
-    with refused.value as answer:
-        text = answer.read().decode()
-    assert (answer.status, "<Code>InvalidAction</Code>" in text) == (400, True)
+    with raised.value as answer:
+        return answer.code, answer.read().decode()
+
+
+def test_an_operation_nobody_knows(refused_form: Callable[[str, str], tuple[int, str]]) -> None:
+    """A client newer than this moto's models."""
+    status, text = refused_form("ec2", "Action=DescribeTheFuture&Version=2016-11-15")
+    assert (status, "<Code>InvalidAction</Code>" in text) == (400, True)
     assert "ec2:DescribeTheFuture" in text
+
+
+@pytest.mark.parametrize(
+    ("service", "form", "name"),
+    [
+        ("ec2", "Action=StopInstances", "InstanceId"),
+        ("ec2", "Action=StartInstances", "InstanceId"),
+        ("ec2", "Action=RebootInstances&DryRun=true", "InstanceId"),
+        ("ec2", "Action=CreateImage&InstanceId=i-0123456789abcdef0", "Name"),
+        ("ec2", "Action=CreateTags&ResourceId.1=ami-0debdebdebdebdeb0", "Tag"),
+        ("iam", "Action=CreateRole&AssumeRolePolicyDocument=%7B%7D", "RoleName"),
+    ],
+)
+def test_a_parameter_that_must_be_given(
+    refused_form: Callable[[str, str], tuple[int, str]], service: str, form: str, name: str
+) -> None:
+    """EC2 API reference, "Error codes": MissingParameter."""
+    status, text = refused_form(service, f"{form}&Version=2016-11-15")
+    assert (status, "<Code>MissingParameter</Code>" in text) == (400, True)
+    assert f"must contain the parameter {name}<" in text
+
+
+def test_a_parameter_that_must_be_given_in_json(session: boto3.Session, endpoint: str, world: Any) -> None:
+    """ValidationException: "Common errors" of each service that speaks JSON."""
+    del world
+    lenient = Config(parameter_validation=False, retries={"total_max_attempts": 1})
+    ssm: Any = session.client("ssm", endpoint_url=endpoint, config=lenient)
+    with pytest.raises(ClientError, match=r"ValidationException.*'Name'"):
+        ssm.get_parameter()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/moto-api/reset"),
+        ("GET", "/moto-api/data.json"),
+        ("GET", "/latest/meta-data/iam/security-credentials/"),
+        ("GET", "/favicon.ico"),
+    ],
+)
+def test_motos_own_pages_are_not_there(endpoint: str, ec2: Any, method: str, path: str) -> None:
+    ec2.create_key_pair(KeyName=f"kept{path}")
+    request = urllib.request.Request(endpoint + path, method=method)  # noqa: S310
+    assert refused(request)[0] == 404
+    ec2.delete_key_pair(KeyName=f"kept{path}")
+
+
+def test_an_unsigned_call_does_nothing(endpoint: str, world: Any) -> None:
+    """Moto would guess the service from the version."""
+    del world
+    form = b"Action=CreateVpc&CidrBlock=10.1.0.0%2F16&Version=2016-11-15"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    status, text = refused(urllib.request.Request(endpoint, data=form, headers=headers))  # noqa: S310
+    assert (status, "<Code>MissingAuthenticationToken</Code>" in text) == (403, True)
+
+
+def test_a_client_that_sends_half_a_request_keeps_nobody_waiting(settings: ServerSettings, ec2: Any) -> None:
+    half = b"PUT /example-amifactory-state/key HTTP/1.1\r\nHost: sandbox\r\nContent-Length: 100\r\n\r\nabc"
+    with socket.create_connection(("127.0.0.1", settings.port)) as slow, ThreadPoolExecutor() as pool:
+        slow.sendall(half)
+        slow.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            slow.recv(1)
+        answer = pool.submit(ec2.describe_regions)
+        try:
+            assert answer.result(timeout=10)["Regions"]
+        finally:
+            slow.close()
 
 
 def test_an_operation_fails_as_often_as_asked(

@@ -102,6 +102,36 @@ def test_a_running_instance_is_rebooted_unless_told_not_to(
     assert [what for what, *_ in driver.asked if what != "launch"] == asked
 
 
+def test_the_root_volume_of_an_image_may_be_larger_and_of_another_kind(
+    ec2: Any, stopped: str, run: Callable[..., str], world: World
+) -> None:
+    """CreateImage, BlockDeviceMappings."""
+    mapping = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 30, "VolumeType": "gp2"}}
+    ami = ec2.create_image(InstanceId=stopped, Name="larger", BlockDeviceMappings=[mapping])["ImageId"]
+    world.work.wait(5)
+    (found,) = image(ec2, ami)["BlockDeviceMappings"]
+    assert (found["Ebs"]["VolumeSize"], found["Ebs"]["VolumeType"]) == (30, "gp2")
+    instance = run(ImageId=ami)
+    volumes = ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [instance]}])
+    assert [volume["Size"] for volume in volumes["Volumes"]] == [30]
+
+
+@pytest.mark.parametrize(
+    ("mapping", "error"),
+    [
+        ({"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 30}}, "Unsupported"),
+        ({"DeviceName": "/dev/xvda", "Ebs": {"Iops": 9000}}, "Unsupported"),
+        ({"DeviceName": "/dev/xvda", "Ebs": {"DeleteOnTermination": False}}, "Unsupported"),
+        ({"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 4}}, "InvalidBlockDeviceMapping"),
+    ],
+)
+def test_mappings_an_image_cannot_have_make_none(
+    ec2: Any, stopped: str, code: Callable[..., str], mapping: Any, error: str
+) -> None:
+    assert code(ec2.create_image, InstanceId=stopped, Name="odd", BlockDeviceMappings=[mapping]) == error
+    assert not ec2.describe_images(Filters=[{"Name": "name", "Values": ["odd"]}])["Images"]
+
+
 def test_a_name_is_used_once(ec2: Any, stopped: str, code: Callable[..., str], world: World) -> None:
     """InvalidAMIName.Duplicate: EC2 API error codes. A deregistered image's name is free again."""
     ami = ec2.create_image(InstanceId=stopped, Name="taken")["ImageId"]

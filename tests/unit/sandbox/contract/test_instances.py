@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import base64
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from amifactory.sandbox.ec2_world import World
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from amifactory.sandbox.ec2_world import World
+    from amifactory.sandbox.driver import ServerSettings
 
 SOURCE = "ami-0debdebdebdebdeb0"
 
@@ -90,6 +95,37 @@ def test_stopping_what_is_stopped_is_no_error_and_starting_what_is_gone_is(
     assert [what for what, *_ in driver.asked].count("stop") == 1
 
 
+def test_a_machine_that_will_not_end_is_not_terminated_until_it_has(
+    ec2: Any, driver: Any, world: World, run: Callable[..., str], state: Callable[[str], str]
+) -> None:
+    instance = run()
+    world.work.wait(5)
+    driver.broken.add("terminate")
+    ec2.terminate_instances(InstanceIds=[instance])
+    while ("terminate", instance) not in driver.asked:
+        time.sleep(0.01)
+    before = state(instance)
+    driver.broken.clear()
+    world.work.wait(5)
+    assert (before, state(instance)) == ("shutting-down", "terminated")
+
+
+def test_when_serving_ends_machines_finish_and_begin_nothing(driver: Any, settings: ServerSettings) -> None:
+    world = World(driver=driver, settings=settings)
+    driver.gate.clear()
+    for job in (driver.stop, driver.start):
+        world.work.submit("i-1", partial(job, "i-1"))
+    with ThreadPoolExecutor() as pool:
+        closing = pool.submit(world.work.close, 5)
+        with pytest.raises(TimeoutError):
+            closing.result(timeout=0.05)
+        driver.gate.set()
+        closing.result(timeout=5)
+    world.work.submit("i-1", partial(driver.start, "i-1"))
+    world.work.wait(5)
+    assert driver.asked == [("stop", "i-1")]
+
+
 @pytest.fixture
 def shut_down(driver: Any, world: World) -> Callable[[str], None]:
     """Powers an instance off from inside and waits until EC2 has noticed."""
@@ -141,6 +177,14 @@ def test_a_client_token_makes_one_instance(run: Callable[..., str], code: Callab
     assert first == second
     mismatch = code(run, ClientToken="once", InstanceType="t3.large")
     assert mismatch == "IdempotentParameterMismatch"
+    assert code(run, ClientToken="once", DryRun=True) == "DryRunOperation"
+
+
+def test_a_client_token_has_64_characters_at_most(run: Callable[..., str], code: Callable[..., str]) -> None:
+    """RunInstances, ClientToken: maximum 64 ASCII characters."""
+    run(ClientToken="t" * 64)
+    assert code(run, ClientToken="t" * 65) == "InvalidParameterValue"
+    assert code(run, ClientToken="tökén") == "InvalidParameterValue"
 
 
 @pytest.mark.parametrize(

@@ -53,15 +53,6 @@ def test_two_regions_do_not_share_addresses(client: Callable[..., Any], driver: 
     assert {driver.launched[instance["InstanceId"]].image_id for instance in made.values()} == {SOURCE}
 
 
-def test_a_subnet_outside_the_instances_network_is_refused(
-    ec2: Any, run: Callable[..., str], code: Callable[..., str]
-) -> None:
-    """The sandbox's own limit: no address there would be real."""
-    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
-    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.1.0.0/24")["Subnet"]["SubnetId"]
-    assert code(run, SubnetId=subnet) == "Unsupported"
-
-
 def test_security_groups_and_key_pairs_come_and_go(ec2: Any, code: Callable[..., str]) -> None:
     group = ec2.create_security_group(GroupName="packer", Description="temporary")["GroupId"]
     port = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
@@ -73,6 +64,23 @@ def test_security_groups_and_key_pairs_come_and_go(ec2: Any, code: Callable[...,
     assert code(ec2.create_key_pair, KeyName="one-time") == "InvalidKeyPair.Duplicate"
     ec2.delete_key_pair(KeyName="one-time")
     assert code(ec2.describe_key_pairs, KeyNames=["one-time"]) == "InvalidKeyPair.NotFound"
+
+
+def test_a_security_group_stays_while_an_instance_has_it(
+    ec2: Any, driver: Any, world: World, run: Callable[..., str], code: Callable[..., str]
+) -> None:
+    """DeleteSecurityGroup: DependencyViolation when it is associated with an instance."""
+    group = ec2.create_security_group(GroupName="in-use", Description="d")["GroupId"]
+    instance = run(SecurityGroupIds=[group])
+    world.work.wait(5)
+    seen = [code(ec2.delete_security_group, GroupId=group)]
+    driver.gate.clear()
+    ec2.terminate_instances(InstanceIds=[instance])
+    seen += [code(ec2.delete_security_group, GroupId=group)]
+    driver.gate.set()
+    world.work.wait(5)
+    ec2.delete_security_group(GroupId=group)
+    assert seen == ["DependencyViolation"] * 2
 
 
 def test_regions_types_and_offerings(ec2: Any) -> None:
