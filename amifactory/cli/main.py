@@ -105,7 +105,7 @@ def cli(ctx: click.Context, directory: Path, sandbox: bool, profile: str | None)
 
 def main() -> NoReturn:
     """Runs the command line and exits with one of `ExitCode`."""
-    # Nearly all that is made lives to the end: looking for garbage as often as by default takes 40 ms.
+    # Nearly all that is made lives to the end; looking for garbage as often as by default takes 40-80 ms.
     gc.set_threshold(50_000)
     try:
         code = cli(standalone_mode=False)

@@ -231,7 +231,7 @@ def test_user_data_runs_in_each_new_instance_and_may_end_it(sandbox: Sandbox, in
     )
     ended = sandbox.launch(
         image_id,
-        UserData="#!/bin/sh\nshutdown -h +1\n",
+        UserData="#!/bin/sh\nsystemd-run --on-active=5s systemctl poweroff\n",
         InstanceInitiatedShutdownBehavior="terminate",
     )
     wait_for(lambda: sandbox.state_of(ended.id) == "terminated", "the instance has ended itself", 90)
