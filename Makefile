@@ -28,7 +28,7 @@ lint: setup ## Run the static gates: ruff, mypy, import-linter, shellcheck, shfm
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	shellcheck $(SHELL_SCRIPTS)
+	shellcheck --external-sources --source-path=SCRIPTDIR $(SHELL_SCRIPTS)
 	shfmt -i 2 -ci -d $(SHELL_SCRIPTS)
 
 check: lint test ## Run every gate: lint and test
