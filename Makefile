@@ -15,7 +15,7 @@ setup: ## Install what is missing: packages, .venv, Docker
 demo: setup ## Build and verify all four images in the sandbox, and show them
 	$(BIN)/amifactory --sandbox build
 	$(BIN)/amifactory --sandbox images
-	@echo "The sandbox stays up: try 'amifactory --sandbox plan'. Take it down with: $(BIN)/amifactory sandbox down"
+	@echo "The sandbox stays up: try $(BIN)/amifactory --sandbox plan. Take it down: $(BIN)/amifactory sandbox down"
 
 test: setup ## Run every test
 	$(BIN)/python -m pytest

@@ -145,7 +145,9 @@ class App:
     @property
     def grammar_cache(self) -> Path:
         """Returns where the HCL parser's tables are kept when it is installed read-only."""
-        return self.cache / "hcl2-tables"
+        from amifactory.config.cache import GRAMMAR_CACHE  # noqa: PLC0415
+
+        return self.cache / GRAMMAR_CACHE
 
     def say(self, text: str) -> None:
         """Tells the person something on stderr."""
@@ -155,6 +157,14 @@ class App:
     def interactive(self) -> bool:
         """Returns whether stderr is a terminal that may be redrawn."""
         return sys.stderr.isatty() and self.environment.get("TERM") != "dumb"
+
+
+def image_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Returns the images that a shell completes a name to, told from their folders."""
+    directory: Path = ctx.find_root().params.get("directory") or Path()
+    root = App(Options(directory=directory, sandbox=False, profile=None), environment={}).root
+    folders = sorted(file.parent.name for file in (root / "images").glob("[!_]*/image.hcl"))
+    return [name for name in folders if name.startswith(incomplete)]
 
 
 def now() -> datetime:

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amifactory.cli.app import App, pass_app
+from amifactory.cli.app import App, image_names, pass_app
 from amifactory.cli.output import (
     duration,
     outcome_json,
+    plan_json,
     plan_rows,
     print_details,
     print_json,
     print_table,
     shortened,
-    step_json,
 )
 from amifactory.errors import ExitCode
 
@@ -29,7 +29,7 @@ PLAN_HEADERS = ("IMAGE", "ARCH", "ACTION", "FINGERPRINT", "AMI", "WHY")
 
 
 @click.command()
-@click.argument("images", nargs=-1)
+@click.argument("images", nargs=-1, shell_complete=image_names)
 @click.option("--force", is_flag=True, help="Plan to build the named images whatever exists.")
 @click.option("--exit-code", is_flag=True, help="End with 3 when something is stale.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -51,7 +51,7 @@ def plan(app: App, images: tuple[str, ...], force: bool, exit_code: bool, as_jso
 
 
 @click.command()
-@click.argument("images", nargs=-1)
+@click.argument("images", nargs=-1, shell_complete=image_names)
 @click.option("--jobs", type=click.IntRange(min=1), help="Images worked on at once.  [default: build.jobs]")
 @click.option("--force", is_flag=True, help="Build the named images whatever exists.")
 @click.option("--dry-run", is_flag=True, help="Show the plan and stop.")
@@ -99,7 +99,7 @@ def build(  # noqa: PLR0917 - click passes options by name
 
 def _print_plan(app: App, planned: BuildPlan, *, as_json: bool) -> None:
     if as_json:
-        print_json({"steps": [step_json(step, app.workshop.session.region) for step in planned.steps]})
+        print_json(plan_json(planned, app.workshop.session.region))
         return
     print_table(PLAN_HEADERS, plan_rows(planned))
     click.echo()

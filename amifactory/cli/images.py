@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from amifactory.cli.app import App, now, pass_app
+from amifactory.cli.app import App, image_names, now, pass_app
 from amifactory.cli.output import age, build_json, print_json, print_table, short_fingerprint
 
 HEADERS = ("IMAGE", "ARCH", "AMI", "VERDICT", "FINGERPRINT", "PARENT", "AGE")
 
 
 @click.command()
-@click.argument("names", metavar="[IMAGES]...", nargs=-1)
+@click.argument("names", metavar="[IMAGES]...", nargs=-1, shell_complete=image_names)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_app
 def images(app: App, names: tuple[str, ...], as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
-PARTS = ("factory.hcl", "images", "hooks")
+PARTS = ("factory.hcl", "images", "hooks", "docs/configuration.md")
 IGNORE = ".amifactory/\n"
 
 
@@ -47,6 +48,9 @@ def init(app: App, directory: Path, name: str | None, region: str, state_bucket:
         with as_file(source) as path:
             if path.is_dir():
                 shutil.copytree(path, target / part, ignore=shutil.ignore_patterns("__pycache__"))
+            elif path.suffix == ".md":
+                (target / part).parent.mkdir(exist_ok=True)
+                shutil.copyfile(path, target / part)
             else:
                 text = path.read_text()
                 text = re.sub(r'(?m)^factory "[^"]*"', f'factory "{name}"', text)
@@ -57,8 +61,9 @@ def init(app: App, directory: Path, name: str | None, region: str, state_bucket:
     if not (target / ".gitignore").exists():
         (target / ".gitignore").write_text(IGNORE)
     click.echo(f"Made {target}. Next:")
-    click.echo(f"  amifactory -C {directory} validate")
-    click.echo(f"  amifactory -C {directory} --sandbox build")
+    folder = shlex.quote(str(directory))
+    click.echo(f"  amifactory -C {folder} validate")
+    click.echo(f"  amifactory -C {folder} --sandbox build")
 
 
 def _skeleton() -> Iterator[tuple[str, Traversable]]:

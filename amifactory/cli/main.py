@@ -31,6 +31,9 @@ COMMANDS = {
 """Command to module and summary: the summary stands here so that ``--help`` imports no command."""
 
 
+GLOBAL_OPTIONS = ("-C", "--directory", "--sandbox", "--profile")
+
+
 class Commands(click.Group):
     """A group whose commands live in modules that are imported on use."""
 
@@ -114,6 +117,11 @@ def main() -> NoReturn:
         code = error.exit_code
     except click.Abort:
         code = ExitCode.INTERRUPTED
+    except click.NoSuchOption as error:
+        hint = f" It stands before the command: amifactory {error.option_name} COMMAND"
+        known = error.option_name in GLOBAL_OPTIONS
+        click.UsageError(error.format_message() + (hint if known else ""), ctx=error.ctx).show()
+        code = ExitCode.USAGE
     except click.ClickException as error:
         error.show()
         code = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.FAILED

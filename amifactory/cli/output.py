@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from amifactory.domain.model import Build
+    from amifactory.domain.model import Build, Target
     from amifactory.domain.staleness import BuildPlan, Step
     from amifactory.operations.outcome import Outcome
 
@@ -96,16 +96,22 @@ def shortened(reasons: Sequence[str], shown: int) -> str:
     return ", ".join(reasons[:shown]) + more
 
 
-def step_json(step: Step, region: str) -> dict[str, object]:
-    """Returns a step in the words of ``plan --json``."""
-    parent = step.build.parent if step.build else None
+def plan_json(plan: BuildPlan, region: str) -> dict[str, object]:
+    """Returns a plan in the words of ``plan --json``."""
+    steps = {step.target: step for step in plan.steps}
+    return {"steps": [_step_json(step, steps, region) for step in plan.steps]}
+
+
+def _step_json(step: Step, steps: Mapping[Target, Step], region: str) -> dict[str, object]:
+    source, above = step.wanted.source, step.wanted.parent
+    parent = steps[above].build if above else None
     return {
         "image": step.target.image,
         "architecture": step.target.architecture.value,
         "region": region,
         "ami_id": step.build.ami_id if step.build else None,
         "fingerprint": step.wanted.fingerprint,
-        "parent": parent or (step.wanted.source.ami_id if step.wanted.source else None),
+        "parent": source.ami_id if source else parent.ami_id if parent else None,
         "action": step.action.value,
         "reasons": list(step.reasons),
     }
@@ -151,5 +157,5 @@ def print_details(outcome: Outcome) -> None:
         click.echo(f"{outcome.target}: left out offline: {tool}", err=True)
     if outcome.error:
         click.echo(f"\n{outcome.target} {outcome.result}: {outcome.error}", err=True)
-        if outcome.log:
+        if outcome.log and str(outcome.log) not in outcome.error:
             click.echo(f"  log: {outcome.log}", err=True)

@@ -134,12 +134,14 @@ class LiveProgress:
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
-        table = Table.grid(padding=(0, 2))
-        table.add_column(no_wrap=True)
-        table.add_column(no_wrap=True)
-        table.add_column(justify="right", no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+        table = Table.grid(padding=(0, 2), expand=True)
         with self._lock:
+            names, steps = map(str, self._rows), (row.step for row in self._rows.values())
+            # Only the last column gives way on a narrow terminal.
+            table.add_column(no_wrap=True, width=max(map(len, names), default=0))
+            table.add_column(no_wrap=True, width=max(map(len, steps), default=0))
+            table.add_column(justify="right", no_wrap=True, width=5)
+            table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
             for target, row in self._rows.items():
                 seconds = 0.0 if row.began is None else (row.ended or self._clock()) - row.began
                 table.add_row(

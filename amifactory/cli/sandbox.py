@@ -50,6 +50,7 @@ def up(app: App, as_json: bool) -> None:
     click.echo(f"export AWS_ACCESS_KEY_ID={state.access_key_id}")
     click.echo(f"export AWS_SECRET_ACCESS_KEY={state.secret_access_key}")
     click.echo(f"export AWS_REGION={state.region}")
+    click.echo(f"export AWS_DEFAULT_REGION={state.region}")
 
 
 @sandbox.command()
@@ -166,4 +167,6 @@ def down(app: App) -> None:
     from amifactory.sandbox.lifecycle import down as end_sandbox  # noqa: PLC0415
 
     end_sandbox(app.root)
+    if not (app.root / "factory.hcl").exists():
+        raise UsageError(f"{app.root} has no factory.hcl; if a sandbox ran for this folder, it is gone now")
     click.echo("The sandbox is down; nothing of it is left.", err=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from amifactory.cli.app import App, pass_app
+from amifactory.cli.app import App, image_names, pass_app
 from amifactory.cli.output import duration, outcome_json, print_details, print_json, print_table
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ HEADERS = ("IMAGE", "ARCH", "RESULT", "AMI", "TIME", "REPORT")
 
 
 @click.command()
-@click.argument("images", nargs=-1)
+@click.argument("images", nargs=-1, shell_complete=image_names)
 @click.option("--jobs", type=click.IntRange(min=1), help="Builds worked on at once.  [default: build.jobs]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_app

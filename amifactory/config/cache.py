@@ -21,6 +21,9 @@ from amifactory.config.hcl import Block, Body, Expression, Value, parse
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+GRAMMAR_CACHE = "hcl2-tables"
+"""File in the machine's cache directory for the HCL parser's tables."""
+
 
 class Parser:
     """Parses HCL, remembering results in ``file``.

@@ -110,7 +110,8 @@ class BuildSettings(Model):
     security_group_ids: tuple[
         Annotated[StrictStr, _matching("sg-[0-9a-f]+", "sg-0123456789abcdef0")], ...
     ] = _key(
-        "Security groups of the build and verification instances.",
+        "Security groups of the build and verification instances. The temporary one lets SSH in "
+        "from everywhere.",
         example=["sg-0123456789abcdef0"],
         default=(),
         default_text="a temporary one",

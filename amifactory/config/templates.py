@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,7 @@ from amifactory.config.cache import Parser
 from amifactory.config.hcl import Block, Body, Expression, Value
 from amifactory.config.load import IMAGES, read_hcl
 from amifactory.config.schema import did_you_mean
+from amifactory.config.template_language import check_blocks, check_references
 from amifactory.domain.variables import PASSED_VARIABLES
 from amifactory.errors import Problem
 
@@ -24,6 +28,7 @@ SHARED = IMAGES / "_shared"
 INSTANCE_HOOKS = Path("hooks/instance")
 _IN_CONTEXT = re.compile(r'"\$\{path\.(?:root|cwd)\}/([^$%]+)"')
 _EXECUTABLE = 0o111
+_SHELL_ERROR = re.compile(r"line (\d+): (.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +64,9 @@ def check_image(root: Path, image: Image, own: list[Template], shared: list[Temp
     """Yields what is wrong with one image, given its own and the shared templates."""
     folder = IMAGES / image.name
     templates = own + shared
+    for template in templates:
+        yield from check_blocks(template.file, template.body)
+    yield from check_references([(template.file, template.body) for template in templates])
     yield from _check_variables(folder, templates, shared)
     builds = [
         (template.file, block)
@@ -175,20 +183,46 @@ def _check_script(root: Path, script: Path) -> Iterator[Problem]:
         return
     if not path.stat().st_mode & _EXECUTABLE:
         yield Problem(file=script, line=None, message=f"not executable; run: chmod +x {script}")
-    with path.open("rb") as stream:
-        if stream.read(2) != b"#!":
-            yield Problem(file=script, line=1, message='no "#!" line; start it with #!/usr/bin/env bash')
+    first, *_ = path.read_bytes().partition(b"\n")
+    if not first.startswith(b"#!"):
+        yield Problem(file=script, line=1, message='no "#!" line; start it with #!/usr/bin/env bash')
+    elif first.endswith((b"bash", b"/sh")):
+        yield from _check_shell(path, script)
+
+
+def _check_shell(path: Path, script: Path) -> Iterator[Problem]:
+    """Yields the first syntax error, if this machine has bash to ask."""
+    if not (bash := shutil.which("bash")):
+        return
+    asked = subprocess.run([bash, "-n", path], capture_output=True, text=True, check=False)
+    if match := _SHELL_ERROR.search(asked.stderr):
+        yield Problem(file=script, line=int(match[1]), message=match[2])
 
 
 def _check_specs(root: Path, folder: Path) -> Iterator[Problem]:
     for path in sorted((root / folder).rglob("*.py")):
         file = path.relative_to(root)
         try:
-            ast.parse(path.read_bytes(), filename=str(file))
+            tree = ast.parse(path.read_bytes(), filename=str(file))
         except SyntaxError as error:
             yield Problem(file=file, line=error.lineno, message=f"not Python: {error.msg}")
         except (OSError, ValueError) as error:
             yield Problem(file=file, line=None, message=f"cannot be read: {error}")
+        else:
+            for line, name in _imports(tree):
+                if find_spec(name) is None:
+                    message = f'imports "{name}", which is not installed where amifactory runs'
+                    yield Problem(file=file, line=line, message=message)
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Yields the top-level packages that a module imports when it is loaded."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name.partition(".")[0]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.lineno, node.module.partition(".")[0]
 
 
 def _strings(value: Value | None) -> Iterator[tuple[int, str]]:

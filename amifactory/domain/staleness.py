@@ -191,7 +191,7 @@ def _differences(before: Recipe, want: Wanted) -> Iterable[str]:
     now = want.recipe
     for path in _changed_keys(before.files, now.files):
         yield f"recipe changed: {path}"
-    for name in _changed_keys(before.variables, now.variables):
+    for name in _changed_settings(before.variables, now.variables):
         yield f"setting changed: {name}"
     for reference in _changed_keys(before.prepull, now.prepull):
         if reference in before.prepull and reference in now.prepull:
@@ -200,6 +200,16 @@ def _differences(before: Recipe, want: Wanted) -> Iterable[str]:
             yield f"prepull {reference} {'added' if reference in now.prepull else 'removed'}"
     if before.parent != now.parent:
         yield "parent rebuilt" if want.parent else "newer source AMI"
+
+
+def _changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> Iterable[str]:
+    """Yields the settings that differ, and of a table of settings its keys: ``tools.node``."""
+    for name in _changed_keys(before, now):
+        old, new = before.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            yield from (f"{name}.{key}" for key in _changed_keys(old, new))
+        else:
+            yield name
 
 
 def _changed_keys(before: Mapping[str, object], now: Mapping[str, object]) -> list[str]:

@@ -8,24 +8,27 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from amifactory.aws.machine_images import ami_name, identity_tags
+from amifactory.config.cache import GRAMMAR_CACHE
+from amifactory.config.templates import check_templates
 from amifactory.domain.cancellation import CancellationLevel
 from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import Action
-from amifactory.errors import AmifactoryError, ExitCode
+from amifactory.errors import AmifactoryError, ConfigError, ExitCode
 from amifactory.operations.lock import target_lock
 from amifactory.operations.outcome import Outcome, Result, failed
-from amifactory.operations.plan import hooks_folder, shared_folder
+from amifactory.operations.plan import check_contexts, hooks_folder, shared_folder
 from amifactory.operations.schedule import run_graph
 from amifactory.operations.verify import Subject, Verification, Verifier, run_tags
 from amifactory.packer.context import PLUGINS, assemble, context_files
 from amifactory.packer.environment import packer_environment
-from amifactory.packer.machine_readable import Ui
+from amifactory.packer.machine_readable import Ui, UiKind
 from amifactory.packer.plugins import install_plugins
 from amifactory.packer.run import run_packer
 from amifactory.packer.steps import Step as PackerStep
 from amifactory.packer.version import find_packer
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     from amifactory.domain.cancellation import Cancellation
@@ -63,6 +66,7 @@ def apply_builds(
     Raises:
         MissingToolError: Packer is needed and is not there.
         AwsError: The state bucket or a secret is missing.
+        ConfigError: A template, script or spec of an image to build is wrong.
     """
     progress.planned(plan)
     steps = {step.target: step for step in plan.steps}
@@ -94,9 +98,21 @@ def _prepare(workshop: Workshop, plan: BuildPlan) -> Packer | None:
     images = workshop.configuration.images
     workshop.bucket.check()
     workshop.secrets.check(secret.id for step in plan.stale for secret in images[step.target.image].secrets)
-    if any(step.action is Action.BUILD for step in plan.stale):
+    to_build = {step.target.image for step in plan.stale if step.action is Action.BUILD}
+    if to_build:
+        _check_recipes(workshop, to_build)
         return find_packer(packer_environment(workshop.environment, aws={}))
     return None
+
+
+def _check_recipes(workshop: Workshop, names: Collection[str]) -> None:
+    """Raises what `amifactory validate` would say of the images about to be built."""
+    configuration = workshop.configuration
+    chosen = replace(configuration, images={name: configuration.images[name] for name in sorted(names)})
+    problems = check_templates(chosen, grammar_cache=workshop.cache / GRAMMAR_CACHE)
+    problems += check_contexts(chosen)
+    if problems:
+        raise ConfigError(problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +244,7 @@ class _Builder:
     def _tell(self, target: Target, event: Event) -> None:
         if isinstance(event, PackerStep):
             self.progress.step(target, event.name)
-        elif isinstance(event, Ui):
+        elif isinstance(event, Ui) and event.kind is not UiKind.SAY:
             self.progress.output(target, event.text)
 
     def _build_variables(self, step: Step, parent: AmiId) -> dict[str, object]:

@@ -131,7 +131,7 @@ class Verifier:
             ) as instance,
             self._ssh(subject, instance) as host,
         ):
-            self.progress.step(target, "waiting for ssh")
+            self.progress.step(target, "waiting for SSH")
             try:
                 wait_for_ssh(
                     host,

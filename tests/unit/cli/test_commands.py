@@ -79,3 +79,31 @@ def test_init_overwrites_nothing(tmp_path: Path) -> None:
     assert result.exit_code != 0
     assert (tmp_path / "factory.hcl").read_text() == "mine"
     assert not (tmp_path / "images").exists()
+
+
+def test_an_option_that_stands_before_the_command_says_so() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from amifactory.cli.main import main; main()", "plan", "--sandbox"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "It stands before the command: amifactory --sandbox COMMAND" in done.stderr
+
+
+def test_image_names_are_completed(tmp_path: Path) -> None:
+    for name in ("node", "nodejs", "java", "_shared"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "image.hcl").touch()
+    (tmp_path / "factory.hcl").touch()
+    asked = CliRunner().invoke(
+        cli,
+        env={
+            "_AMIFACTORY_COMPLETE": "bash_complete",
+            "COMP_WORDS": f"amifactory -C {tmp_path} build no",
+            "COMP_CWORD": "4",
+        },
+        prog_name="amifactory",
+    )
+    assert asked.output.split() == ["plain,node", "plain,nodejs"]

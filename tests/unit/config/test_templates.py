@@ -178,3 +178,48 @@ def test_an_image_without_a_spec(tree: Tree) -> None:
 def test_a_spec_that_does_not_compile(tree: Tree) -> None:
     tree.write("images/base/spec/test_base.py", "import os\ndef test_x(:\n    pass\n")
     assert tree.problems() == ["images/base/spec/test_base.py:2: not Python: invalid syntax"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            'provisioner "shell"',
+            'provisoner "shell"',
+            'images/base/build.pkr.hcl:3: unknown block "provisoner"; did you mean "provisioner"?',
+        ),
+        (
+            "build {",
+            'sourse "x" "y" {\n}\nbuild {',
+            'images/base/build.pkr.hcl:1: unknown block "sourse"; did you mean "source"?',
+        ),
+        (
+            'destination = "/tmp"\n  }\n}',
+            'destination = "${local.stagin}/x"\n  }\n}\nlocals {\n  staging = "/tmp"\n}',
+            'images/base/build.pkr.hcl:12: "local.stagin" is not declared; did you mean "staging"?',
+        ),
+        (
+            'destination = "/tmp"\n  }\n}',
+            "destination = var.nowhere\n  }\n}",
+            'images/base/build.pkr.hcl:12: "var.nowhere" is not declared',
+        ),
+    ],
+)
+def test_mistakes_in_packers_language(tree: Tree, old: str, new: str, expected: str) -> None:
+    tree.replace("images/base/build.pkr.hcl", old, new)
+    assert tree.problems() == [expected]
+
+
+def test_a_script_that_is_not_shell(tree: Tree) -> None:
+    tree.write("images/base/provision/install.sh", f"{SCRIPT}if true; then\n", mode=0o755)
+    assert tree.problems() == ["images/base/provision/install.sh:3: syntax error: unexpected end of file"]
+
+
+def test_a_spec_that_imports_what_is_not_there(tree: Tree) -> None:
+    tree.write("images/base/spec/test_base.py", "import json\nimport nosuchmodule.x\n\ndef test(): pass\n")
+    assert tree.problems() == [
+        (
+            'images/base/spec/test_base.py:2: imports "nosuchmodule", '
+            "which is not installed where amifactory runs"
+        )
+    ]

@@ -104,7 +104,7 @@ def test_a_verified_build_of_the_same_content_is_reused() -> None:
             recipe(files={"build.pkr.hcl": "aa", "provision/install-node.sh": "bb"}),
             "recipe changed: provision/install-node.sh",
         ),
-        (recipe(variables={"tools": {"node": "20.0.0"}}), "setting changed: tools"),
+        (recipe(variables={"tools": {"node": "20.0.0"}}), "setting changed: tools.node"),
         (recipe(prepull={"node:22": "sha256:00"}), "prepull node:22 moved"),
         (recipe(prepull={}), "prepull node:22 added"),
         (recipe(prepull={"node:22": "sha256:11", "redis:7": "sha256:22"}), "prepull redis:7 removed"),
