@@ -63,9 +63,14 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPlan:
-    """Steps with every parent before its children; printing it is the dry run."""
+    """Steps with every parent before its children; printing it is the dry run.
+
+    Attributes:
+        made_at: The time the facts were looked at.
+    """
 
     steps: tuple[Step, ...]
+    made_at: datetime
 
     @property
     def stale(self) -> tuple[Step, ...]:
@@ -103,7 +108,7 @@ def plan_builds(
             steps[want.target] = Step(wanted=want, action=Action.BUILD, reasons=unique)
         else:
             steps[want.target] = _plan_one(want, history, parent, now, recipes)
-    return BuildPlan(steps=tuple(steps.values()))
+    return BuildPlan(steps=tuple(steps.values()), made_at=now)
 
 
 def newest(builds: Iterable[Build]) -> dict[Target, Build]:

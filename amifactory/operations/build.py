@@ -29,6 +29,7 @@ from amifactory.packer.version import find_packer
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from datetime import datetime
     from pathlib import Path
 
     from amifactory.domain.cancellation import Cancellation
@@ -68,6 +69,7 @@ def apply_builds(
         AwsError: The state bucket or a secret is missing.
         ConfigError: A template, script or spec of an image to build is wrong.
     """
+    packer = _prepare(workshop, plan)
     progress.planned(plan)
     steps = {step.target: step for step in plan.steps}
     builder = _Builder(
@@ -78,7 +80,8 @@ def apply_builds(
             progress=progress,
             cancelled=cancelled,
         ),
-        packer=_prepare(workshop, plan),
+        packer=packer,
+        planned_at=plan.made_at,
     )
     try:
         outcomes = run_graph(
@@ -119,6 +122,7 @@ def _check_recipes(workshop: Workshop, names: Collection[str]) -> None:
 class _Builder:
     verifier: Verifier
     packer: Packer | None
+    planned_at: datetime
 
     @property
     def workshop(self) -> Workshop:
@@ -148,8 +152,8 @@ class _Builder:
         )
         if parent and not parent.usable:
             outcome = replace(base, error=f"its parent {parent.target.image} {parent.result}")
-        elif step.action is Action.REUSE and step.build:
-            outcome = replace(base, result=Result.REUSED, ami_id=step.build.ami_id, parent=step.build.parent)
+        elif step.action is Action.REUSE:
+            outcome = _reused(step, base)
         elif self.cancelled.level:
             outcome = replace(base, error="interrupted", exit_code=ExitCode.INTERRUPTED)
         else:
@@ -162,6 +166,9 @@ class _Builder:
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with target_lock(self.workshop.work, step.target) as lock:
+                step = self._up_to_date(step, outcome.parent)
+                if step.action is Action.REUSE:
+                    return _reused(step, outcome)
                 if step.build:
                     outcome = self._adopt(step, outcome)
                 else:
@@ -178,11 +185,25 @@ class _Builder:
         except (AmifactoryError, OSError) as error:
             return self._failed(outcome, error, directory)
         except Exception as error:  # noqa: BLE001 - a bug met by one image must not lose the others' results
-            (directory / "build.log").open("a").write(traceback.format_exc())
+            with (directory / "build.log").open("a") as log:
+                log.write(traceback.format_exc())
             return self._failed(outcome, AmifactoryError(f"unexpected {error!r}"), directory)
 
     def _failed(self, outcome: Outcome, error: AmifactoryError | OSError, directory: Path) -> Outcome:
         return failed(outcome, error, directory=directory, interrupted=bool(self.cancelled.level))
+
+    def _up_to_date(self, step: Step, parent: AmiId | None) -> Step:
+        """Returns the step, or what is left of it if another run has made the same since the plan."""
+        if step.build:
+            return step
+        for build in self.workshop.machine_images.builds(self.workshop.factory):
+            same = build.target == step.target and build.made_from(step.wanted.fingerprint)
+            if same and build.parent == parent and build.created_at >= self.planned_at:
+                if build.verdict is Verdict.VERIFIED and build.spec == step.wanted.spec:
+                    return replace(step, action=Action.REUSE, build=build)
+                if build.verdict is not Verdict.REJECTED:
+                    return replace(step, action=Action.VERIFY, build=build)
+        return step
 
     def _adopt(self, step: Step, outcome: Outcome) -> Outcome:
         """Takes over a build that a killed run left, or whose specs have changed since."""
@@ -299,6 +320,11 @@ class _Builder:
         except (AmifactoryError, OSError) as error:
             return self._failed(outcome, error, directory)
         return _judged(outcome, proof)
+
+
+def _reused(step: Step, outcome: Outcome) -> Outcome:
+    assert step.build is not None  # noqa: S101 - a step that reuses names what
+    return replace(outcome, result=Result.REUSED, ami_id=step.build.ami_id, parent=step.build.parent)
 
 
 def _judged(outcome: Outcome, proof: Verification) -> Outcome:

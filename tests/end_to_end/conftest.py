@@ -172,7 +172,9 @@ class Factory:
         on = f'parent = "{parent}"\n' if parent else ""
         (folder / "image.hcl").write_text(f'description = "{name}"\n{on}{settings}\n')
         (folder / "build.pkr.hcl").write_text(BUILD)
-        (folder / "provision/install.sh").write_text(f"set -euo pipefail\n{provision}\n")
+        script = folder / "provision/install.sh"
+        script.write_text(f"#!/usr/bin/env bash\nset -euo pipefail\n{provision}\n")
+        script.chmod(0o755)
         (folder / "spec" / f"test_{name}.py").write_text(f"def test_it(host):\n    {spec}\n")
         return folder
 

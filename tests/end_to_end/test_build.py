@@ -186,7 +186,7 @@ def test_verify_runs_the_spec_again(story: Story, sandbox: Sandbox) -> None:
 def broken(make_factory: Callable[..., Factory]) -> Ended:
     """Returns a build, one job at a time, in which ``left`` fails."""
     factory = make_factory("family", name="broken-family")
-    (factory.image("left") / "provision/install.sh").write_text("exit 7\n")
+    (factory.image("left") / "provision/install.sh").write_text("#!/bin/sh\nexit 7\n")
     ended: Ended = factory.run("build", "right", "leaf", "--json", "--jobs", "1").expect(1)
     return ended
 

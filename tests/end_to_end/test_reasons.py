@@ -72,7 +72,7 @@ def test_nothing_changed(shop: Shop) -> None:
 
 
 def test_a_changed_recipe_names_the_file(shop: Shop) -> None:
-    (shop.factory.image("tools") / "provision/install.sh").write_text("true\n")
+    (shop.factory.image("tools") / "provision/install.sh").write_text("#!/bin/sh\ntrue\n")
     assert shop.plan() == {"top": ("reuse",), "tools": ("build", "recipe changed: provision/install.sh")}
     shop.factory.run("plan", "--exit-code").expect(3)
 
@@ -89,7 +89,7 @@ def test_a_changed_setting_is_named(shop: Shop) -> None:
 
 
 def test_a_parent_that_is_rebuilt_takes_its_children_with_it(shop: Shop) -> None:
-    (shop.factory.image("top") / "provision/install.sh").write_text("true\n")
+    (shop.factory.image("top") / "provision/install.sh").write_text("#!/bin/sh\ntrue\n")
     assert shop.plan() == {
         "top": ("build", "recipe changed: provision/install.sh"),
         "tools": ("build", "parent rebuilt"),

@@ -68,7 +68,7 @@ def test_plain_progress_is_one_line_for_each_new_step() -> None:
     lines: list[str] = []
     times = iter([100.0, 101.0, 102.0, 165.0])
     progress = PlainProgress(lines.append, lambda: next(times))
-    progress.planned(BuildPlan(steps=()))
+    progress.planned(BuildPlan(steps=(), made_at=NOW))
     progress.step(NODE, "launching instance")
     progress.step(NODE, "launching instance")
     progress.step(NODE, "creating AMI")
