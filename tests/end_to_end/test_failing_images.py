@@ -22,7 +22,7 @@ def test_a_provisioner_that_fails(factory: Factory, sandbox: Sandbox) -> None:
     assert "exit status: 100" in message
     assert "  | E: no package of that name\n" in message
     assert ended.stderr.count("E: no package of that name\n") == 1, "progress stays one line each"
-    log = Path(message.partition("\n  log: ")[2].splitlines()[0])
+    log = Path(message.partition("The whole log is ")[2].splitlines()[0])
     assert "E: no package of that name" in log.read_text()
     assert sandbox.builds("workbench", "broken") == []
 

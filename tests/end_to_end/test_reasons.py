@@ -85,7 +85,7 @@ def test_a_file_that_became_executable_is_a_change(shop: Shop) -> None:
 def test_a_changed_setting_is_named(shop: Shop) -> None:
     with (shop.factory.image("tools") / "image.hcl").open("a") as file:
         file.write('tools = { node = "22.11.0" }\n')
-    assert shop.plan()["tools"] == ("build", "setting changed: tools")
+    assert shop.plan()["tools"] == ("build", "setting changed: tools.node")
 
 
 def test_a_parent_that_is_rebuilt_takes_its_children_with_it(shop: Shop) -> None:
