@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
+LISTEN_SECONDS = 0.2
+"""How often the main thread looks up. Python runs signal handlers in it alone, and the kernel may hand a
+signal to another thread, which does not wake it."""
+
 Key = TypeVar("Key", bound="Hashable")
 Value = TypeVar("Value")
 
@@ -37,7 +41,7 @@ def run_graph(
                 parent = waiting.pop(key)
                 value = done.get(parent) if parent is not None else None
                 running[pool.submit(work, key, value)] = key
-            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            finished, _ = wait(running, timeout=LISTEN_SECONDS, return_when=FIRST_COMPLETED)
             for future in finished:
                 done[running.pop(future)] = future.result()
     return done

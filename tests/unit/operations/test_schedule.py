@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 
 from hypothesis import given
@@ -70,3 +71,18 @@ def test_a_parent_outside_the_graph_is_none() -> None:
         return f"{key} on {parent}"
 
     assert run_graph({"node": "base"}, work, jobs=1) == {"node": "node on None"}
+
+
+def test_a_signal_that_another_thread_was_given_is_heard_at_once() -> None:
+    """Python's documentation, signal, "Signals and threads": handlers run in the main thread."""
+    heard = threading.Event()
+
+    def work(key: str, parent: bool | None) -> bool:  # noqa: ARG001
+        signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
+        return heard.wait(timeout=10)
+
+    before = signal.signal(signal.SIGUSR1, lambda *_: heard.set())
+    try:
+        assert run_graph({"node": None}, work, jobs=1) == {"node": True}
+    finally:
+        signal.signal(signal.SIGUSR1, before)
