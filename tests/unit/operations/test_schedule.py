@@ -77,7 +77,8 @@ def test_a_signal_that_another_thread_was_given_is_heard_at_once() -> None:
     """Python's documentation, signal, "Signals and threads": handlers run in the main thread."""
     heard = threading.Event()
 
-    def work(key: str, parent: bool | None) -> bool:  # noqa: ARG001
+    def work(key: str, parent: bool | None) -> bool:
+        assert not heard.wait(timeout=0.3), "the main thread waits by now"
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
         return heard.wait(timeout=10)
 
