@@ -5,9 +5,9 @@
     AmifactoryError              1  something failed
     ├── UsageError               2  the command line or the configuration is wrong
     │   └── ConfigError          2  … with every problem found, each with its file and line
-    ├── RejectedError            4  a build was made and its spec rejected it
     ├── MissingToolError         5  a program or daemon this machine needs is not there
     └── AwsError                 6  AWS refused: credentials, permission, quota
+    (A rejected build is a result, not an error: ``build`` and ``verify`` end with 4.)
     (StaleError has no class: ``plan --exit-code`` ends with 3 when something is stale.)
     (Interrupted runs end with 130 after Ctrl-C and 143 after SIGTERM, as shells expect.)
 """
@@ -78,12 +78,6 @@ class ConfigError(UsageError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (str(problem.file), problem.line or 0)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
-
-
-class RejectedError(AmifactoryError):
-    """A build exists, but verification rejected it."""
-
-    exit_code = ExitCode.REJECTED
 
 
 class MissingToolError(AmifactoryError):

@@ -45,7 +45,7 @@ def plan(app: App, images: tuple[str, ...], force: bool, exit_code: bool, as_jso
     """
     from amifactory.operations.plan import plan_images  # noqa: PLC0415
 
-    planned, _ = plan_images(app.workshop, images, force=force)
+    planned = plan_images(app.workshop, images, force=force)
     _print_plan(app, planned, as_json=as_json)
     return ExitCode.STALE if exit_code and planned.stale else ExitCode.DONE
 
@@ -76,7 +76,7 @@ def build(  # noqa: PLR0917 - click passes options by name
     from amifactory.operations.outcome import exit_code  # noqa: PLC0415
     from amifactory.operations.plan import plan_images  # noqa: PLC0415
 
-    planned, _ = plan_images(app.workshop, images, force=force)
+    planned = plan_images(app.workshop, images, force=force)
     if dry_run:
         _print_plan(app, planned, as_json=as_json)
         return ExitCode.DONE

@@ -26,15 +26,6 @@ def parse_duration(text: object) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def format_duration(duration: timedelta) -> str:
-    """Returns the duration in the largest unit that says it exactly: the inverse of `parse_duration`."""
-    seconds = int(duration.total_seconds())
-    for unit in ("d", "h", "m"):
-        if seconds % _UNITS[unit] == 0:
-            return f"{seconds // _UNITS[unit]}{unit}"
-    return f"{seconds}s"
-
-
 def container_reference(text: str) -> str:
     """Checks a container image reference, such as ``node:22-bookworm-slim``."""
     parse_reference(text)

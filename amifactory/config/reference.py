@@ -11,9 +11,9 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 
-from amifactory.config.grammar import format_duration
 from amifactory.config.models import FactoryFile, Image, Model
 from amifactory.config.schema import schema_of
+from amifactory.domain.staleness import short_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -130,7 +130,7 @@ def _hcl(value: object) -> str:
     """Returns a value as it is written in HCL."""
     match value:
         case timedelta():
-            text = json.dumps(format_duration(value))
+            text = json.dumps(short_duration(value))
         case Mapping():
             items = ", ".join(f"{_object_key(key)} = {_hcl(item)}" for key, item in value.items())
             text = f"{{ {items} }}" if items else "{}"

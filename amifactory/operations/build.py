@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from amifactory.aws.machine_images import ami_name, identity_tags
 from amifactory.config.cache import GRAMMAR_CACHE
 from amifactory.config.templates import check_templates
-from amifactory.domain.cancellation import CancellationLevel
 from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import Action
 from amifactory.errors import AmifactoryError, ConfigError, ExitCode
@@ -18,7 +17,7 @@ from amifactory.operations.lock import target_lock
 from amifactory.operations.outcome import Outcome, Result, failed
 from amifactory.operations.plan import check_contexts, hooks_folder, shared_folder
 from amifactory.operations.schedule import run_graph
-from amifactory.operations.verify import Subject, Verification, Verifier, run_tags
+from amifactory.operations.verify import Subject, Verifier, judged, run_tags
 from amifactory.packer.context import PLUGINS, assemble, context_files
 from amifactory.packer.environment import packer_environment
 from amifactory.packer.machine_readable import Ui, UiKind
@@ -90,7 +89,7 @@ def apply_builds(
             jobs=jobs,
         )
     finally:
-        workshop.instances.close(hurry=lambda: cancelled.level > CancellationLevel.ORDERLY)
+        builder.verifier.close()
     return tuple(outcomes[target] for target in steps)
 
 
@@ -162,7 +161,7 @@ class _Builder:
         return outcome
 
     def _make(self, step: Step, outcome: Outcome) -> Outcome:
-        directory = self.workshop.work / "runs" / self.run / f"{step.target.image}-{step.target.architecture}"
+        directory = self.workshop.run_directory(self.run, step.target)
         try:
             directory.mkdir(parents=True, exist_ok=True)
             with target_lock(self.workshop.work, step.target) as lock:
@@ -315,24 +314,9 @@ class _Builder:
             directory=directory,
             verdict=step.build.verdict if step.build else Verdict.CANDIDATE,
         )
-        try:
-            proof = self.verifier.verify(subject)
-        except (AmifactoryError, OSError) as error:
-            return self._failed(outcome, error, directory)
-        return _judged(outcome, proof)
+        return judged(outcome, self.verifier.verify(subject))
 
 
 def _reused(step: Step, outcome: Outcome) -> Outcome:
     assert step.build is not None  # noqa: S101 - a step that reuses names what
     return replace(outcome, result=Result.REUSED, ami_id=step.build.ami_id, parent=step.build.parent)
-
-
-def _judged(outcome: Outcome, proof: Verification) -> Outcome:
-    outcome = replace(
-        outcome, verify_seconds=proof.seconds, report=proof.report, log=outcome.log or proof.log
-    )
-    if proof.verdict is Verdict.VERIFIED:
-        return outcome
-    return replace(
-        outcome, result=Result.REJECTED, error=proof.problem, log=proof.log, exit_code=ExitCode.REJECTED
-    )

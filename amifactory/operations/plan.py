@@ -28,18 +28,13 @@ EXPLAINED = 50
 """How many changes are explained in full; a call for each of a thousand would take longer than the plan."""
 
 
-def plan_images(
-    workshop: Workshop, names: Collection[str], *, force: bool = False
-) -> tuple[BuildPlan, tuple[Build, ...]]:
+def plan_images(workshop: Workshop, names: Collection[str], *, force: bool = False) -> BuildPlan:
     """Plans the named images and all they are built on; no names means all images.
 
     Args:
         workshop: The factory, its account and this machine.
         names: Images asked for.
         force: Build the named images whatever exists.
-
-    Returns:
-        The plan, and every build that exists.
 
     Raises:
         UsageError: A name is not an image.
@@ -56,14 +51,13 @@ def plan_images(
         wanted = wanted_builds(configuration, images, sources.result(), digests.result())
     existing = builds.result()
     forced = {want.target for want in wanted if force and (not names or want.target.image in names)}
-    plan = plan_builds(
+    return plan_builds(
         wanted,
         existing,
         now=workshop.now(),
         recipes=_earlier_recipes(workshop, wanted, existing),
         forced=frozenset(forced),
     )
-    return plan, existing
 
 
 def with_ancestors(configuration: Configuration, names: Collection[str]) -> tuple[str, ...]:
@@ -74,7 +68,7 @@ def with_ancestors(configuration: Configuration, names: Collection[str]) -> tupl
     """
     from difflib import get_close_matches  # noqa: PLC0415 - only for a mistake
 
-    parents = {name: image.parent for name, image in configuration.images.items()}
+    parents = configuration.parents
     chosen: set[str] = set()
     for name in names or parents:
         if name not in parents:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from amifactory.domain.cancellation import CancellationLevel
-from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import newest
-from amifactory.errors import AmifactoryError, ExitCode, UsageError
+from amifactory.errors import AmifactoryError, UsageError
 from amifactory.operations.lock import target_lock
 from amifactory.operations.outcome import Outcome, Result, failed
 from amifactory.operations.plan import with_ancestors
 from amifactory.operations.schedule import run_graph
-from amifactory.operations.verify import Subject, Verifier
+from amifactory.operations.verify import Subject, Verifier, judged
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -58,14 +55,12 @@ def verify_newest(
             dict.fromkeys(chosen), lambda target, _: _again(verifier, chosen[target]), jobs=jobs
         )
     finally:
-        workshop.instances.close(hurry=lambda: cancelled.level > CancellationLevel.ORDERLY)
+        verifier.close()
     return tuple(outcomes[target] for target in sorted(chosen))
 
 
 def _again(verifier: Verifier, build: Build) -> Outcome:
-    directory = (
-        verifier.workshop.work / "runs" / verifier.run / f"{build.target.image}-{build.target.architecture}"
-    )
+    directory = verifier.workshop.run_directory(verifier.run, build.target)
     outcome = Outcome(
         target=build.target,
         result=Result.VERIFIED,
@@ -84,15 +79,9 @@ def _again(verifier: Verifier, build: Build) -> Outcome:
             verdict=build.verdict,
         )
         with target_lock(verifier.workshop.work, build.target):
-            proof = verifier.verify(subject)
+            outcome = judged(outcome, verifier.verify(subject))
     except (AmifactoryError, OSError) as error:
         outcome = failed(outcome, error, directory=directory, interrupted=bool(verifier.cancelled.level))
-    else:
-        outcome = replace(outcome, verify_seconds=proof.seconds, report=proof.report, log=proof.log)
-        if proof.verdict is Verdict.REJECTED:
-            outcome = replace(
-                outcome, result=Result.REJECTED, error=proof.problem, exit_code=ExitCode.REJECTED
-            )
     verifier.progress.finished(outcome)
     return outcome
 

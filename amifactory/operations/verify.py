@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from amifactory.aws.instances import InstanceSettings
 from amifactory.aws.machine_images import verdict_tags
+from amifactory.domain.cancellation import CancellationLevel
 from amifactory.domain.model import Verdict
-from amifactory.errors import AwsError
+from amifactory.errors import AwsError, ExitCode
+from amifactory.operations.outcome import Result
 from amifactory.operations.plan import root_source, spec_folders
 from amifactory.spec.digest import spec_digest
 from amifactory.spec.run import SpecResult, SshHost, run_specs
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from amifactory.config.models import Image
     from amifactory.domain.cancellation import Cancellation
     from amifactory.domain.model import AmiId, Fingerprint, Recipe, Target
-    from amifactory.operations.outcome import Progress
+    from amifactory.operations.outcome import Outcome, Progress
     from amifactory.operations.workshop import Workshop
 
 RUNNING_WITHIN = timedelta(minutes=10)
@@ -115,6 +117,10 @@ class Verifier:
             report=report,
             log=subject.directory / "spec.log",
         )
+
+    def close(self) -> None:
+        """Removes what all verifications shared; waits for AWS, unless told twice to stop."""
+        self.workshop.instances.close(hurry=lambda: self.cancelled.level > CancellationLevel.ORDERLY)
 
     def _prove(self, subject: Subject) -> tuple[SpecResult | None, str | None]:
         """Returns what the specs said, and why the build is rejected if it is."""
@@ -218,6 +224,18 @@ class Verifier:
             junit.unlink(missing_ok=True)
             self.workshop.bucket.delete_report(subject.ami_id, junit)
         return report
+
+
+def judged(outcome: Outcome, proof: Verification) -> Outcome:
+    """Returns the outcome with what its verification found."""
+    outcome = replace(
+        outcome, verify_seconds=proof.seconds, report=proof.report, log=outcome.log or proof.log
+    )
+    if proof.verdict is Verdict.VERIFIED:
+        return outcome
+    return replace(
+        outcome, result=Result.REJECTED, error=proof.problem, log=proof.log, exit_code=ExitCode.REJECTED
+    )
 
 
 def spec_facts(

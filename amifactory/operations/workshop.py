@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from amifactory.aws.session import AwsSession
     from amifactory.config.models import Configuration
+    from amifactory.domain.model import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +55,10 @@ class Workshop:
     def work(self) -> Path:
         """Returns the directory for logs, reports and build contexts."""
         return self.configuration.root / ".amifactory"
+
+    def run_directory(self, run: str, target: Target) -> Path:
+        """Returns the directory for a run's logs and build context of one target."""
+        return self.work / "runs" / run / f"{target.image}-{target.architecture}"
 
     @cached_property
     def machine_images(self) -> MachineImages:

@@ -94,7 +94,7 @@ def hash_files(files: Iterable[ContextFile], *, cache: dict[Path, str]) -> Mappi
             continue
         if file.source not in cache:
             cache[file.source] = hashlib.sha256(file.source.read_bytes()).hexdigest()
-        hashes[path] = f"x:{cache[file.source]}" if file.executable else cache[file.source]
+        hashes[path] = _hash(cache[file.source], file)
     return hashes
 
 
@@ -116,27 +116,30 @@ def assemble(
     Raises:
         AmifactoryError: A file changed since it was hashed, or the directory cannot be written.
     """
-    files = tuple(files)
-    if hashes is not None:
-        _check_unchanged(files, hashes)
+    written: dict[str, str] = {}
     try:
         if destination.exists():
             shutil.rmtree(destination)
         destination.mkdir(parents=True)
         for file in files:
-            if str(file.path) != PLUGINS or packer_version.needs_plugins:
-                _write(file, destination, (hashes or {}).get(str(file.path)))
+            path = str(file.path)
+            if path != PLUGINS:
+                written[path] = _write(file, destination)
+            elif packer_version.needs_plugins:
+                _write(file, destination)
         _write_variables(destination / RECIPE_VARIABLES, recipe_variables)
         _write_variables(destination / BUILD_VARIABLES, build_variables)
     except OSError as error:
         raise AmifactoryError(
             f"cannot assemble the build context {destination}: {error.strerror} ({error.filename})"
         ) from error
+    if hashes is not None:
+        _check_unchanged(written, hashes)
 
 
-def _check_unchanged(files: Iterable[ContextFile], hashes: Mapping[str, str]) -> None:
-    now = hash_files(files, cache={})
-    changed = sorted(path for path in now.keys() | hashes.keys() if now.get(path) != hashes.get(path))
+def _check_unchanged(written: Mapping[str, str], hashes: Mapping[str, str]) -> None:
+    paths = written.keys() | hashes.keys()
+    changed = sorted(path for path in paths if written.get(path) != hashes.get(path))
     if changed:
         raise AmifactoryError(
             f"changed after the build was planned: {', '.join(changed)}",
@@ -212,18 +215,18 @@ def _collision(one: ContextFile, other: ContextFile) -> UsageError:
     )
 
 
-def _write(file: ContextFile, destination: Path, expected: str | None) -> None:
+def _write(file: ContextFile, destination: Path) -> str:
+    """Writes a file and returns the hash of what was written, as `hash_files` gives it."""
     content = file.source.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    if expected is not None and expected.removeprefix("x:") != digest:
-        raise AmifactoryError(
-            f"{file.source} changed after the build was planned",
-            hint="Run the build again; it then uses the new content.",
-        )
     target = destination / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(content)
     target.chmod(0o755 if file.executable else 0o644)
+    return _hash(hashlib.sha256(content).hexdigest(), file)
+
+
+def _hash(digest: str, file: ContextFile) -> str:
+    return f"x:{digest}" if file.executable else digest
 
 
 def _write_variables(file: Path, variables: Mapping[str, object]) -> None:
