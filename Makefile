@@ -18,6 +18,7 @@ demo: setup ## Build and verify all four images in the sandbox, and show them
 	@echo "The sandbox stays up: try $(BIN)/amifactory --sandbox plan. Take it down: $(BIN)/amifactory sandbox down"
 
 test: setup ## Run every test
+	@.ci/setup tests
 	$(BIN)/python -m pytest
 
 unit: setup ## Run the tests that need neither Docker nor Packer

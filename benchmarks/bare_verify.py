@@ -1,11 +1,13 @@
 """What verification takes by hand: boot the AMI, wait for SSH, run pytest with testinfra, clean up.
 
 Usage: bare_verify.py AMI_ID SPEC_FOLDER..., with AWS in the environment. Looks at AWS and SSH once a
-second, as amifactory does in the sandbox.
+second, as amifactory does in the sandbox. The last line is JSON: the seconds from launch until SSH answers,
+and those of pytest.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -40,6 +42,7 @@ def main() -> None:
         ec2.authorize_security_group_ingress(
             GroupId=group, IpProtocol="tcp", FromPort=22, ToPort=22, CidrIp="0.0.0.0/0"
         )
+        launched = time.perf_counter()
         instance = ec2.run_instances(
             ImageId=ami_id,
             InstanceType="t3.large",
@@ -52,17 +55,20 @@ def main() -> None:
         ssh = Path(folder) / "ssh_config"
         ssh.write_text(SSH.format(key=key))
         wait_ssh(address, ssh)
+        answered = time.perf_counter()
         tests = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
+                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
                 *(f"--hosts=ssh://admin@{address}", f"--ssh-config={ssh}", *specs),
             ],
             cwd=folder,
             check=False,
         )
+        ended = time.perf_counter()
         ec2.terminate_instances(InstanceIds=[instance])
         delete_group(ec2, group)
         ec2.delete_key_pair(KeyName=name)
+    print(json.dumps({"ssh": answered - launched, "spec": ended - answered}))
     sys.exit(tests.returncode)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from measure import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from measure import Bench
@@ -33,19 +33,13 @@ source_ami "debian-12" {{
   ssh_username = "admin"
 }}
 """
-BUILD = """\
-build {
-  sources = ["source.amazon-ebs.worker"]
+BASES = ROOT / "tests/factories"
+ON_SOURCE_AMI = BASES / "single/images/base"
+ON_PARENT = BASES / "family/images/left"
+WITH_DOCKER = BASES / "worker/images/worker"
+"""Images that pass the gates: what is measured is made like them, and adds a marker."""
 
-  provisioner "shell" {
-    execute_command = "sudo env {{ .Vars }} bash '{{ .Path }}'"
-    script          = "provision/install-marker.sh"
-  }
-}
-"""
-PROVISION = """\
-#!/usr/bin/env bash
-set -euo pipefail
+MARKER = """
 sleep {seconds}
 echo {name} >/etc/marker-{name}
 """
@@ -88,7 +82,7 @@ def write_image(
     seconds: float = 0,
     prepull: Sequence[str] = (),
 ) -> None:
-    """Adds an image whose provisioner waits.
+    """Adds an image whose provisioner waits. One that pre-pulls and has no parent installs Docker first.
 
     Args:
         root: The factory.
@@ -96,7 +90,7 @@ def write_image(
         parent: The image it is built on; without one, the source AMI.
         pattern: The source AMI's name.
         seconds: How long the provisioner waits.
-        prepull: Container images whose digests are resolved at each plan.
+        prepull: Container images whose digests are resolved at each plan; not with a parent.
     """
     folder = root / "images" / name
     for part in ("provision", "spec"):
@@ -106,10 +100,12 @@ def write_image(
         f'description = "{name}: waits {seconds} s"\n{origin}'
         f'tools = {{ marker = "1.2.3" }}\nprepull = {json.dumps(list(prepull))}\nmax_age = "7d"\n'
     )
-    (folder / "build.pkr.hcl").write_text(BUILD)
-    script = folder / "provision/install-marker.sh"
-    script.write_text(PROVISION.format(seconds=seconds, name=name))
-    script.chmod(0o755)
+    like = ON_PARENT if parent else WITH_DOCKER if prepull else ON_SOURCE_AMI
+    shutil.copy(like / "build.pkr.hcl", folder)
+    script = folder / "provision/install.sh"
+    shutil.copy(like / "provision/install.sh", script)
+    with script.open("a") as file:
+        file.write(MARKER.format(seconds=seconds, name=name))
     (folder / "spec" / f"test_{name.replace('-', '_')}.py").write_text(SPEC.format(name=name))
 
 
@@ -130,3 +126,15 @@ def sandbox(bench: Bench, root: Path) -> Iterator[dict[str, str]]:
         yield json.loads(bench.amifactory(root, "--sandbox", "sandbox", "up", "--json").output)
     finally:
         bench.amifactory(root, "sandbox", "down")
+
+
+def aws_of(state: Mapping[str, str]) -> dict[str, str]:
+    """Returns the variables that send the AWS calls of other programs to a sandbox."""
+    return {
+        "AWS_ENDPOINT_URL": state["endpoint"],
+        "AWS_ACCESS_KEY_ID": state["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": state["secret_access_key"],
+        "AWS_REGION": state["region"],
+        "AWS_DEFAULT_REGION": state["region"],
+        "CHECKPOINT_DISABLE": "1",
+    }

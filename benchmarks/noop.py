@@ -58,13 +58,11 @@ def measure(bench: Bench) -> Iterator[Measurement]:
 
 def _factory(root: Path, *, children: int) -> Path:
     write_factory(root)
-    write_image(root, "one", pattern=PATTERNS[0], prepull=PREPULL[:2])
+    write_image(root, "one", pattern=PATTERNS[0], prepull=PREPULL)
     write_image(root, "plain", pattern=PATTERNS[1])
     for number in range(children):
-        write_image(root, f"one-{number + 1}", parent="one", prepull=PREPULL[number + 2 : number + 3])
+        write_image(root, f"one-{number + 1}", parent="one")
         write_image(root, f"plain-{number + 1}", parent="plain")
-    if children == 1:
-        write_image(root, "one-1-1", parent="one-1", prepull=PREPULL[3:])
     return root
 
 

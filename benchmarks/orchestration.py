@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-from factories import sandbox, write_factory, write_image
+from factories import aws_of, sandbox, write_factory, write_image
 from measure import PYTHON, ROOT, Taken, interleave, median_difference, median_ratio
 from report import Measurement
 
@@ -29,7 +29,7 @@ def measure(bench: Bench) -> Iterator[Measurement]:
     write_image(root, IMAGE, seconds=PROVISION_SECONDS)
     rounds = bench.rounds(3)
     with sandbox(bench, root) as state:
-        by_hand = _ByHand(bench=bench, root=root, environment=_aws(state))
+        by_hand = _ByHand(bench=bench, root=root, environment=aws_of(state))
         taken = interleave(
             rounds,
             lambda: bench.amifactory(root, "--sandbox", "build", IMAGE, "--force", "--json"),
@@ -80,14 +80,3 @@ class _ByHand:
             environment=self.environment,
         )
         return Taken(wall=packer.wall + verified.wall, cpu=packer.cpu + verified.cpu, output=verified.output)
-
-
-def _aws(state: Mapping[str, str]) -> dict[str, str]:
-    return {
-        "AWS_ENDPOINT_URL": state["endpoint"],
-        "AWS_ACCESS_KEY_ID": state["access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": state["secret_access_key"],
-        "AWS_REGION": state["region"],
-        "AWS_DEFAULT_REGION": state["region"],
-        "CHECKPOINT_DISABLE": "1",
-    }

@@ -29,6 +29,7 @@ BENCHMARKS = {
     "orchestration": "orchestration",
     "parallel": "parallel",
     "sandbox": "warm_sandbox",
+    "verification": "verification",
 }
 """Name to module, each with a function `measure`; cheap ones first."""
 

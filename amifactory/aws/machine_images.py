@@ -10,7 +10,7 @@ from amifactory.domain.model import AmiId, Architecture, Build, Fingerprint, Sou
 from amifactory.errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import timedelta
 
     from amifactory.aws.session import AwsSession
@@ -64,6 +64,15 @@ class MachineImages:
             ami_id=AmiId(image["ImageId"]), name=image["Name"], root_device=image["RootDeviceName"]
         )
 
+    def name(self, ami_id: AmiId) -> str | None:
+        """Returns the name of an AMI, whoever owns it; None when it cannot be seen (any more).
+
+        Raises:
+            AwsError: The call was refused.
+        """
+        found = self._describe(Filters=[{"Name": "image-id", "Values": [ami_id]}])
+        return found[0].get("Name") if found else None
+
     def tag(self, ami_id: AmiId, tags: Mapping[str, str]) -> None:
         """Sets tags, such as those of `identity_tags` and `verdict_tags`.
 
@@ -75,6 +84,17 @@ class MachineImages:
                 Resources=[ami_id],
                 Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
             )
+
+    def require_imdsv2(self, ami_id: AmiId) -> None:
+        """Makes IMDSv2 the default of an AMI's instances, with two hops, so that containers reach it too.
+
+        It cannot be undone, and does no harm twice (EC2 API reference, ModifyImageAttribute, ImdsSupport).
+
+        Raises:
+            AwsError: The call was refused.
+        """
+        with aws_errors("ec2"):
+            self._session.ec2.modify_image_attribute(ImageId=ami_id, ImdsSupport={"Value": "v2.0"})
 
     def wait_available(
         self,
@@ -124,7 +144,14 @@ def ami_name(*, factory: str, target: Target, fingerprint: Fingerprint, now: dat
 
 
 def identity_tags(
-    *, factory: str, target: Target, fingerprint: Fingerprint, parent: AmiId, offline: bool, run: str
+    *,
+    factory: str,
+    target: Target,
+    fingerprint: Fingerprint,
+    parent: AmiId,
+    offline: bool,
+    carries_secret: Sequence[str],
+    run: str,
 ) -> dict[str, str]:
     """Returns the tags, prefix included, that a new build carries from the start."""
     tags = {
@@ -138,6 +165,8 @@ def identity_tags(
     }
     if offline:
         tags["offline"] = "true"
+    if carries_secret:
+        tags["carries-secret"] = ",".join(carries_secret)
     return {PREFIX + key: value for key, value in tags.items()}
 
 
@@ -173,6 +202,8 @@ def _to_build(image: Any, factory: str, region: str) -> Build | None:
         available=image["State"] == "available",
         offline=tags.get("offline") == "true",
         spec=tags.get("spec"),
+        run=tags.get("run"),
+        carries_secret=tuple(filter(None, tags.get("carries-secret", "").split(","))),
         snapshot_ids=tuple(_snapshots(image.get("BlockDeviceMappings", []))),
     )
 

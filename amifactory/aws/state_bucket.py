@@ -1,4 +1,4 @@
-"""The factory's S3 bucket: recipes of builds and verification reports. Tags are the truth; this is detail."""
+"""The factory's S3 bucket: recipes of builds, and reports on them. Tags are the truth; this is detail."""
 
 from __future__ import annotations
 
@@ -38,24 +38,28 @@ class StateBucket:
         Raises:
             AwsError: The bucket is missing or the call was refused.
         """
-        try:
-            with self._explaining():
-                answer = self._session.s3.get_object(Bucket=self._bucket, Key=f"recipes/{fingerprint}.json")
-                fields = json.loads(answer["Body"].read())
-        except AwsError as error:
-            if error_code(error) == "NoSuchKey":
-                return None
-            raise
+        found = self._get(f"recipes/{fingerprint}.json")
+        if found is None:
+            return None
+        fields = json.loads(found)
         return Recipe(**{**fields, "architecture": Architecture(fields["architecture"])})
 
     def put_report(self, ami_id: str, file: Path) -> None:
-        """Stores one file of a verification report.
+        """Stores one file of what is known of a build.
 
         Raises:
             AwsError: The bucket is missing or the call was refused.
         """
         kind = "application/json" if file.suffix == ".json" else "application/xml"
-        self._put(f"reports/{ami_id}/{file.name}", file.read_bytes(), kind)
+        self._put(_report_key(ami_id, file.name), file.read_bytes(), kind)
+
+    def report(self, ami_id: str, name: str) -> bytes | None:
+        """Returns one file of what is known of a build, such as ``report.json``; None when there is none.
+
+        Raises:
+            AwsError: The bucket is missing or the call was refused.
+        """
+        return self._get(_report_key(ami_id, name))
 
     def delete_report(self, ami_id: str, file: Path) -> None:
         """Removes one file of a verification report, if it is there.
@@ -64,7 +68,7 @@ class StateBucket:
             AwsError: The bucket is missing or the call was refused.
         """
         with self._explaining():
-            self._session.s3.delete_object(Bucket=self._bucket, Key=f"reports/{ami_id}/{file.name}")
+            self._session.s3.delete_object(Bucket=self._bucket, Key=_report_key(ami_id, file.name))
 
     def check(self) -> None:
         """Raises unless the bucket exists and may be used.
@@ -74,6 +78,16 @@ class StateBucket:
         """
         with self._explaining():
             self._session.s3.head_bucket(Bucket=self._bucket)
+
+    def _get(self, key: str) -> bytes | None:
+        try:
+            with self._explaining():
+                answer = self._session.s3.get_object(Bucket=self._bucket, Key=key)
+                return answer["Body"].read()
+        except AwsError as error:
+            if error_code(error) == "NoSuchKey":
+                return None
+            raise
 
     def _put(self, key: str, body: bytes, content_type: str) -> None:
         with self._explaining():
@@ -93,3 +107,7 @@ class StateBucket:
                 f'state_bucket "{self._bucket}" does not exist',
                 hint=f"Run: aws s3 mb s3://{self._bucket} --region {region}",
             ) from error
+
+
+def _report_key(ami_id: str, name: str) -> str:
+    return f"reports/{ami_id}/{name}"

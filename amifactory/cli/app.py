@@ -72,7 +72,9 @@ class App:
         """Returns the configuration in force: in the sandbox, the account's own settings give way."""
         if not self.options.sandbox:
             return self.recorded
-        return self.recorded.for_sandbox(registry_mirror=self.sandbox.instance_registry)
+        return self.recorded.for_sandbox(
+            registry_mirror=self.sandbox.instance_registry, instance_profile=self.sandbox.instance_profile
+        )
 
     @cached_property
     def sandbox(self) -> SandboxState:
@@ -85,6 +87,13 @@ class App:
             region=factory.region,
             state_bucket=factory.state_bucket,
             prepull=sorted({name for image in self.recorded.images.values() for name in image.prepull}),
+            secrets=dict(
+                sorted(
+                    (secret.id, secret.format)
+                    for image in self.recorded.images.values()
+                    for secret in image.secrets
+                )[::-1]  # asked for as both, a kubeconfig: it is a text as well
+            ),
             say=self.say,
         )
 

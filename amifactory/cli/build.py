@@ -15,6 +15,7 @@ from amifactory.cli.output import (
     print_details,
     print_json,
     print_table,
+    ready,
     shortened,
 )
 from amifactory.errors import ExitCode
@@ -107,7 +108,7 @@ def _print_plan(app: App, planned: BuildPlan, *, as_json: bool) -> None:
 
 
 def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
-    headers = ("IMAGE", "ARCH", "RESULT", "AMI", "BUILD", "VERIFY", "WHY")
+    headers = ("IMAGE", "ARCH", "RESULT", "AMI", "BUILD", "VERIFY", "READY", "WHY")
     print_table(
         headers,
         [
@@ -118,6 +119,7 @@ def _print_outcomes(outcomes: Sequence[Outcome]) -> None:
                 outcome.ami_id or "",
                 duration(outcome.build_seconds),
                 duration(outcome.verify_seconds),
+                ready(outcome),
                 shortened(outcome.reasons, 1),
             )
             for outcome in outcomes

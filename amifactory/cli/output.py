@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
+    from amifactory.domain.levers import Lever
     from amifactory.domain.model import Build, Target
     from amifactory.domain.staleness import BuildPlan, Step
     from amifactory.operations.outcome import Outcome
@@ -53,6 +54,13 @@ def _styled(cell: str, number: int) -> str:
     return click.style(cell, fg=COLORS[cell]) if cell in COLORS else cell
 
 
+def printable(text: str) -> str:
+    """Returns text that comes from an instance without what could steer a terminal."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+
+
 def short_fingerprint(fingerprint: str) -> str:
     """Returns as much of a fingerprint as people compare."""
     return fingerprint[:12]
@@ -73,6 +81,17 @@ def duration(seconds: float) -> str:
         return ""
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02}"
+
+
+def ready(outcome: Outcome) -> str:
+    """Returns how long fresh instances took until they were ready for jobs, for a table."""
+    seconds = outcome.cold_start.ready if outcome.cold_start else None
+    return "" if seconds is None else f"{seconds:.1f}s"
+
+
+def price(lever: Lever) -> str:
+    """Returns what a lever costs by the hour, as far as that is known."""
+    return "price unknown" if lever.price_per_hour is None else f"{lever.price_per_hour:.2f} USD per hour"
 
 
 def plan_rows(plan: BuildPlan) -> list[tuple[str, ...]]:
@@ -129,6 +148,8 @@ def outcome_json(outcome: Outcome) -> dict[str, object]:
         "action": outcome.result.value,
         "reasons": list(outcome.reasons),
         "seconds": {"build": round(outcome.build_seconds, 1), "verify": round(outcome.verify_seconds, 1)},
+        "cold_start": outcome.cold_start.as_json() if outcome.cold_start else None,
+        "levers": [lever.as_json() for lever in outcome.levers],
         "log": str(outcome.log) if outcome.log else None,
         "report": str(outcome.report) if outcome.report else None,
         "error": outcome.error,
@@ -148,6 +169,7 @@ def build_json(build: Build) -> dict[str, object]:
         "verdict": build.verdict.value,
         "created_at": build.created_at.isoformat(),
         "offline": build.offline,
+        "carries_secret": list(build.carries_secret),
     }
 
 
@@ -157,5 +179,7 @@ def print_details(outcome: Outcome) -> None:
         click.echo(f"{outcome.target}: left out offline: {tool}", err=True)
     if outcome.error:
         click.echo(f"\n{outcome.target} {outcome.result}: {outcome.error}", err=True)
+        for lever in outcome.levers:
+            click.echo(f"  what could help: {lever.name} ({price(lever)}): {lever.helps}", err=True)
         if outcome.log and str(outcome.log) not in outcome.error:
             click.echo(f"  log: {outcome.log}", err=True)

@@ -16,7 +16,7 @@ from amifactory.errors import MissingToolError, UsageError
 if TYPE_CHECKING:
     from amifactory.sandbox.lifecycle import Machine, SandboxStatus
 
-HEADERS = ("INSTANCE", "STATE", "ADDRESS")
+HEADERS = ("INSTANCE", "STATE", "ADDRESS", "NAME")
 
 
 @click.group()
@@ -80,7 +80,11 @@ def status(app: App, as_json: bool) -> None:
     )
     click.echo()
     print_table(
-        HEADERS, [(machine.instance_id, machine.state, machine.private_ip) for machine in found.instances]
+        HEADERS,
+        [
+            (machine.instance_id, machine.state, machine.private_ip, machine.name)
+            for machine in found.instances
+        ],
     )
 
 
@@ -156,6 +160,44 @@ def _instance(app: App, prefix: str) -> Machine:
 
 
 @sandbox.command()
+@click.argument("instance_id", metavar="ID")
+@click.argument("event", type=click.Choice(["spot", "rebalance", "terminate"]))
+@click.option(
+    "--after", "seconds", metavar="SECONDS", type=float, help="spot: when it comes; as on AWS: 120."
+)
+@click.option("--action", type=click.Choice(["terminate", "stop"]), help="spot: what it does.")
+@click.option(
+    "--hook", metavar="NAME", help="terminate: the lifecycle hook that is waited for; none: at once."
+)
+@click.option("--group", metavar="NAME", help="terminate: the group the instance is to be in.")
+@click.option(
+    "--heartbeat-timeout", metavar="SECONDS", type=int, help="terminate: how long the hook may be silent."
+)
+@pass_app
+def notify(app: App, /, instance_id: str, event: str, **options: object) -> None:
+    """Tell an instance that it will be taken away, as AWS does; then take it away, as AWS does.
+
+    \b
+    spot       a Spot interruption notice, and two minutes later the interruption
+    rebalance  a rebalance recommendation, and nothing else
+    terminate  its group terminates it, once its lifecycle hook lets it go
+
+    \b
+    Examples:
+      amifactory sandbox notify i-0123 spot
+      amifactory sandbox notify i-0123 spot --after 20 --action stop
+      amifactory sandbox notify i-0123 rebalance
+      amifactory sandbox notify i-0123 terminate --hook drain --group workers
+      amifactory sandbox shell i-0123 -- journalctl --follow --unit amifactory-drain
+    """
+    from amifactory.sandbox.admin import give_notice  # noqa: PLC0415
+
+    machine = _instance(app, instance_id)
+    given = {name: value for name, value in options.items() if value is not None}
+    print_json(give_notice(app.root, instance_id=machine.instance_id, event=event, **given))
+
+
+@sandbox.command()
 @pass_app
 def down(app: App) -> None:
     """End the sandbox and remove all it made: instances, AMIs, networks, volumes, images.
@@ -165,7 +207,11 @@ def down(app: App) -> None:
       amifactory sandbox down
     """
     from amifactory.sandbox.lifecycle import down as end_sandbox  # noqa: PLC0415
+    from amifactory.sandbox.lifecycle import status as sandbox_status  # noqa: PLC0415
 
+    for machine in sandbox_status(app.root).instances:
+        if machine.state == "running":
+            app.say(f"ending a running instance: {machine.instance_id} {machine.name}".rstrip())
     end_sandbox(app.root)
     if not (app.root / "factory.hcl").exists():
         raise UsageError(f"{app.root} has no factory.hcl; if a sandbox ran for this folder, it is gone now")

@@ -23,7 +23,8 @@ def validate(app: App, as_json: bool) -> ExitCode:
       amifactory -C my-factory validate --json
     """
     from amifactory.config.templates import check_templates  # noqa: PLC0415
-    from amifactory.operations.plan import check_contexts  # noqa: PLC0415
+    from amifactory.operations.checks import check_contexts  # noqa: PLC0415
+    from amifactory.operations.secrets import secret_warnings  # noqa: PLC0415
 
     try:
         configuration = app.recorded
@@ -31,12 +32,15 @@ def validate(app: App, as_json: bool) -> ExitCode:
         problems = (*templates, *check_contexts(configuration))
     except ConfigError as error:
         problems = error.problems
+    warnings = [] if problems else list(secret_warnings(configuration, configuration.images))
     if as_json:
         rows = [{"file": str(one.file), "line": one.line, "message": one.message} for one in problems]
-        print_json({"ok": not problems, "problems": rows})
+        print_json({"ok": not problems, "problems": rows, "warnings": warnings})
         return ExitCode.USAGE if problems else ExitCode.DONE
     if problems:
         raise ConfigError(problems)
+    for warning in warnings:
+        app.say(f"Warning: {warning}")
     names = ", ".join(configuration.images)
     click.echo(f"{app.root / 'factory.hcl'} and {len(configuration.images)} images are valid: {names}")
     return ExitCode.DONE

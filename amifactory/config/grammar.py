@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 from amifactory.domain.references import parse_reference
@@ -69,6 +70,40 @@ def tool_name(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", text):
         raise ValueError(f'"{text}" is not a tool\'s name; use lower-case letters, digits, "-" and "_"')
     return text
+
+
+LEAK_KINDS = (
+    "secret-value",
+    "private-key",
+    "cloud-credentials",
+    "docker-auth",
+    "shell-history",
+    "cloud-init",
+    "log",
+    "authorized-keys",
+    "host-key",
+    "machine-id",
+    "environment-dump",
+)
+"""What the leak scan tells apart."""
+
+
+def leak_pattern(text: str) -> str:
+    """Checks ``kind:path``, where both may have wildcards."""
+    kind, colon, path = text.partition(":")
+    if not colon or not path.startswith(("/", "*")):
+        raise ValueError(f'"{text}" is not a kind and a path, such as "private-key:/opt/example/*.pem"')
+    if not any(fnmatchcase(known, kind) for known in LEAK_KINDS):
+        raise ValueError(f'"{kind}" is not a kind of leak; there are {", ".join(LEAK_KINDS)}')
+    return text
+
+
+def percentage(text: object) -> float:
+    """Returns ``20%`` as 0.2; it is never zero."""
+    match = re.fullmatch(r"(\d{1,4}(?:\.\d+)?)%", text) if isinstance(text, str) and text.isascii() else None
+    if match is None or not float(match[1]):
+        raise ValueError(f'{_shown(text)} is not a percentage; write "20%"')
+    return float(match[1]) / 100
 
 
 def sha256(text: str) -> str:

@@ -208,10 +208,7 @@ class SourceAmiFilter(Model):
 
 
 class Secret(Model):
-    """A Secrets Manager secret that is to become a file on the instance, never part of the AMI.
-
-    A build checks that it exists; the hook that fetches it at boot is not part of this version.
-    """
+    """A Secrets Manager secret that becomes a file on the instance, fetched with the instance's own role."""
 
     name: Name = _key("What this secret is called in logs.", example="kubeconfig", label=True)
     id: Text = _key("Name or ARN of the secret in Secrets Manager.", example="ci/kubeconfig")
@@ -222,9 +219,44 @@ class Secret(Model):
         "User, or `user:group`, that owns the file.", example="gitlab-runner", default="root"
     )
     mode: Annotated[StrictStr, AfterValidator(grammar.file_mode)] = _key("The file's mode.", default="0600")
-    when: Literal["boot"] = _key(
-        "`boot`: fetched whenever an instance starts.",
+    when: Literal["boot", "build"] = _key(
+        "`boot`: fetched whenever an instance starts, and again when it has a new version. `build`: baked "
+        "into the AMI, for whoever can start it to see; such an AMI is tagged and must not be shared.",
         default="boot",
+    )
+    format: Literal["text", "kubeconfig"] = _key(
+        "What the value has to be; a `kubeconfig` that does not parse is refused.",
+        example="kubeconfig",
+        default=None,
+        default_text="`kubeconfig` when `path` ends in `/.kube/config`, else `text`",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _format_follows_path(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("format") is None:
+            is_kubeconfig = str(given.get("path", "")).endswith("/.kube/config")
+            return {**given, "format": "kubeconfig" if is_kubeconfig else "text"}
+        return given
+
+
+class Drain(Model):
+    """What an instance does before AWS takes it away; without this block it does not watch for notices."""
+
+    on: Annotated[tuple[Literal["spot", "rebalance", "termination"], ...], Field(min_length=1)] = _key(
+        "Which notices: a Spot interruption, a rebalance recommendation, a termination by the group.",
+        type_text='list of `"spot"`, `"rebalance"` or `"termination"`',
+        default=("spot", "termination"),
+    )
+    timeout: Duration = _key("How long the running job may take to end.", default=timedelta(hours=2))
+    lifecycle_hook: Text | None = _key(
+        "Termination lifecycle hook to complete.",
+        example="drain",
+        default=None,
+        default_text="the group's only termination hook",
+    )
+    unregister: StrictBool = _key(
+        "Unregister a gitlab-runner that registered itself on the instance.", default=False
     )
 
 
@@ -234,7 +266,34 @@ class Verify(Model):
     boot_timeout: Duration = _key(
         "How long the instance may take until it answers over SSH.", default=timedelta(minutes=5)
     )
+    ready_timeout: Duration = _key(
+        "How long `amifactory-ready` may take from the moment SSH answers.", default=timedelta(minutes=2)
+    )
     timeout: Duration = _key("How long the specs may take.", default=timedelta(minutes=15))
+    ready_within: Duration | None = _key(
+        "Reject a build that is ready for its first job later than this after its launch.",
+        example="60s",
+        default=None,
+        default_text="no limit",
+    )
+    first_run_within: Duration | None = _key(
+        "Reject a build on which the first `docker run` of a pre-pulled image takes longer.",
+        example="20s",
+        default=None,
+        default_text="no limit",
+    )
+    regression: Annotated[float, BeforeValidator(grammar.percentage)] | None = _key(
+        "Reject a build that starts so much slower than the verified one before it.",
+        type_text="percentage",
+        example="20%",
+        default=None,
+        default_text="no limit",
+    )
+    allow_leaks: tuple[Annotated[StrictStr, AfterValidator(grammar.leak_pattern)], ...] = _key(
+        "Findings of the leak scan to live with: kind and path, both may have wildcards.",
+        example=["private-key:/opt/example/test/*.pem"],
+        default=(),
+    )
     instance_type: InstanceTypes | None = _key(
         "Instance type to verify on, for all architectures or for each.",
         type_text=_ONE_OR_EACH,
@@ -292,6 +351,7 @@ class Image(Model):
         "An AMI to build on; one block for each OS.", default=(), alias="source_ami"
     )
     secrets: tuple[Secret, ...] = _key("A secret to fetch; one block each.", default=(), alias="secret")
+    drain: Drain | None = _key("What happens before an instance is taken away.", default=None)
     verify: Verify = _key("How builds are verified.", default=Verify())
 
     @property
@@ -328,8 +388,8 @@ class Configuration:
         """Each image's parent image, as `amifactory.domain.graph` takes it."""
         return MappingProxyType({name: image.parent for name, image in self.images.items()})
 
-    def for_sandbox(self, *, registry_mirror: str) -> Configuration:
-        """Returns it without what exists in the account only: network, role, key, mirrors, registries.
+    def for_sandbox(self, *, registry_mirror: str, instance_profile: str) -> Configuration:
+        """Returns it without what exists in the account only: network, key, mirrors, registries, other roles.
 
         The sandbox has distribution packages and nothing else of the internet, so builds there are offline.
         """
@@ -341,5 +401,6 @@ class Configuration:
             volume_size=given.volume_size,
             offline=True,
             registry_mirror=registry_mirror,
+            instance_profile=instance_profile,
         )
         return replace(self, factory=self.factory.model_copy(update={"build": build}))

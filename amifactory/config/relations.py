@@ -10,7 +10,7 @@ from amifactory.config.schema import did_you_mean
 from amifactory.domain.graph import find_cycle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from amifactory.config.models import Image
     from amifactory.config.reader import Reader
@@ -48,6 +48,7 @@ def check_relations(drafts: Mapping[str, Draft], *, names: Sequence[str]) -> lis
             if parent is not None and parent.image is not None:
                 _check_architectures(draft.image, draft.reader, parent.image)
     _check_cycles(drafts)
+    _check_inherited_secrets(drafts)
     return [problem for draft in drafts.values() for problem in draft.reader.problems]
 
 
@@ -94,6 +95,28 @@ def _check_repeats(image: Image, reader: Reader) -> None:
         for value, times in Counter(values).items():
             if times > 1:
                 reader.complain(f'{key} has "{value}" twice', key, 1)
+
+
+def _check_inherited_secrets(drafts: Mapping[str, Draft]) -> None:
+    """Complains of secrets that share a name along a line of images: state and messages go by it."""
+    for draft in drafts.values():
+        for number, secret in enumerate(draft.image.secrets if draft.image else ()):
+            for ancestor in _ancestors(draft, drafts):
+                if any(other.name == secret.name and other.path != secret.path for other in ancestor.secrets):
+                    where = f'image "{ancestor.name}", which this one is built on, at another path'
+                    message = f'secret "{secret.name}" is also one of {where}'
+                    draft.reader.complain(message, "secret", number)
+
+
+def _ancestors(draft: Draft, drafts: Mapping[str, Draft]) -> Iterator[Image]:
+    seen: set[str] = set()
+    name = draft.parent
+    while name is not None and name in drafts and name not in seen:
+        seen.add(name)
+        image = drafts[name].image
+        if image is not None:
+            yield image
+        name = drafts[name].parent
 
 
 def _check_instance_type(image: Image, reader: Reader) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, get_args, get_origin
 
 from amifactory.config.models import Model
 
@@ -57,7 +57,7 @@ def _block_type(annotation: object) -> BlockType | None:
         return BlockType(model=annotation, repeated=False)
     first = next(iter(get_args(annotation)), None)
     if isinstance(first, type) and issubclass(first, Model):
-        return BlockType(model=first, repeated=True)
+        return BlockType(model=first, repeated=get_origin(annotation) is tuple)
     return None
 
 

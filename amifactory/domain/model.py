@@ -91,6 +91,8 @@ class Build:
         available: AWS has finished it (state ``available``, not ``pending``).
         offline: Built from distribution packages only; never promoted to a real channel.
         spec: SHA-256 (first 16 digits) of the specs it was last verified with, if any.
+        run: Id of the run that made it; its logs are named by it.
+        carries_secret: Names of the secrets baked into it; such a build must not be shared.
     """
 
     target: Target
@@ -104,6 +106,8 @@ class Build:
     available: bool = True
     offline: bool = False
     spec: str | None = None
+    run: str | None = None
+    carries_secret: tuple[str, ...] = ()
     snapshot_ids: tuple[str, ...] = field(default=())
 
     @property

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DOCKER_HUB = "docker.io"
+HUB_HOSTS = ("registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
+"""Where Docker Hub's API, logins and layers are (Docker documentation, "Allowlist for Docker Desktop")."""
 _DEFAULT_TAG = "latest"
 _MAX_NAME_LENGTH = 255
 
@@ -71,6 +77,12 @@ def parse_reference(text: str) -> Reference:
     if tag is None and digest is None:
         tag = _DEFAULT_TAG
     return Reference(host=host, path=path, tag=tag, digest=digest)
+
+
+def registry_hosts(references: Iterable[str]) -> list[str]:
+    """Returns the hosts, with their ports if any, that pulling the references would talk to."""
+    hosts = {parse_reference(reference).host for reference in references}
+    return sorted(name for host in hosts for name in (HUB_HOSTS if host == DOCKER_HUB else (host,)))
 
 
 def _split_digest(text: str) -> tuple[str, str | None]:

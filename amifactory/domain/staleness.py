@@ -95,7 +95,7 @@ def plan_builds(
         recipes: Recipes of earlier builds, to say what changed; missing ones cost only detail.
         forced: Targets to build whatever exists.
     """
-    existing = _newest_first(builds)
+    existing = newest_first(builds)
     steps: dict[Target, Step] = {}
     for want in wanted:
         parent = steps[want.parent] if want.parent else None
@@ -113,10 +113,11 @@ def plan_builds(
 
 def newest(builds: Iterable[Build]) -> dict[Target, Build]:
     """Returns each target's newest build."""
-    return {target: history[0] for target, history in _newest_first(builds).items()}
+    return {target: history[0] for target, history in newest_first(builds).items()}
 
 
-def _newest_first(builds: Iterable[Build]) -> dict[Target, tuple[Build, ...]]:
+def newest_first(builds: Iterable[Build]) -> dict[Target, tuple[Build, ...]]:
+    """Returns each target's builds; of two made in the same second always the same one first."""
     grouped: dict[Target, list[Build]] = {}
     for build in builds:
         grouped.setdefault(build.target, []).append(build)
@@ -193,7 +194,13 @@ def _changes(
 
 
 def _differences(before: Recipe, want: Wanted) -> Iterable[str]:
-    now = want.recipe
+    yield from recipe_differences(before, want.recipe)
+    if before.parent != want.recipe.parent:
+        yield "parent rebuilt" if want.parent else "newer source AMI"
+
+
+def recipe_differences(before: Recipe, now: Recipe) -> Iterable[str]:
+    """Yields what differs between two recipes, but for what they are built on."""
     for path in _changed_keys(before.files, now.files):
         yield f"recipe changed: {path}"
     for name in _changed_settings(before.variables, now.variables):
@@ -203,8 +210,6 @@ def _differences(before: Recipe, want: Wanted) -> Iterable[str]:
             yield f"prepull {reference} moved"
         else:
             yield f"prepull {reference} {'added' if reference in now.prepull else 'removed'}"
-    if before.parent != now.parent:
-        yield "parent rebuilt" if want.parent else "newer source AMI"
 
 
 def _changed_settings(before: Mapping[str, object], now: Mapping[str, object]) -> Iterable[str]:

@@ -17,6 +17,7 @@ RECIPE_VARIABLES = (
     "tool_mirror",
     "registry_secrets",
     "secrets",
+    "drain",
 )
 """Decide a build's content, so they are hashed into its fingerprint."""
 

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import traceback
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from amifactory.aws.machine_images import ami_name, identity_tags
-from amifactory.config.cache import GRAMMAR_CACHE
-from amifactory.config.templates import check_templates
 from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import Action
-from amifactory.errors import AmifactoryError, ConfigError, ExitCode
+from amifactory.errors import AmifactoryError, ExitCode
+from amifactory.operations.checks import check_recipes
+from amifactory.operations.examination import Subject, run_tags
 from amifactory.operations.lock import target_lock
 from amifactory.operations.outcome import Outcome, Result, failed
-from amifactory.operations.plan import check_contexts, hooks_folder, shared_folder
+from amifactory.operations.plan import hooks_folder, shared_folder
 from amifactory.operations.schedule import run_graph
-from amifactory.operations.verify import Subject, Verifier, judged, run_tags
+from amifactory.operations.secrets import baked_secrets, check_secrets, secret_warnings
+from amifactory.operations.timeline import Timeline
+from amifactory.operations.verify import Verifier, judged
 from amifactory.packer.context import PLUGINS, assemble, context_files
 from amifactory.packer.environment import packer_environment
 from amifactory.packer.machine_readable import Ui, UiKind
@@ -27,7 +30,6 @@ from amifactory.packer.steps import Step as PackerStep
 from amifactory.packer.version import find_packer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
     from datetime import datetime
     from pathlib import Path
 
@@ -39,6 +41,9 @@ if TYPE_CHECKING:
     from amifactory.packer.machine_readable import Event
     from amifactory.packer.run import PackerResult
     from amifactory.packer.version import Packer
+
+
+BUILD_REPORT = "build.json"
 
 
 def apply_builds(
@@ -97,24 +102,15 @@ def _prepare(workshop: Workshop, plan: BuildPlan) -> Packer | None:
     """Checks what can be checked before anything starts; returns Packer if it is needed."""
     if not plan.stale:
         return None
-    images = workshop.configuration.images
     workshop.bucket.check()
-    workshop.secrets.check(secret.id for step in plan.stale for secret in images[step.target.image].secrets)
+    check_secrets(workshop, {step.target.image for step in plan.stale})
     to_build = {step.target.image for step in plan.stale if step.action is Action.BUILD}
     if to_build:
-        _check_recipes(workshop, to_build)
+        check_recipes(workshop, to_build)
+        for warning in secret_warnings(workshop.configuration, to_build):
+            workshop.warn(f"Warning: {warning}")
         return find_packer(packer_environment(workshop.environment, aws={}))
     return None
-
-
-def _check_recipes(workshop: Workshop, names: Collection[str]) -> None:
-    """Raises what `amifactory validate` would say of the images about to be built."""
-    configuration = workshop.configuration
-    chosen = replace(configuration, images={name: configuration.images[name] for name in sorted(names)})
-    problems = check_templates(chosen, grammar_cache=workshop.cache / GRAMMAR_CACHE)
-    problems += check_contexts(chosen)
-    if problems:
-        raise ConfigError(problems)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,15 +167,7 @@ class _Builder:
                 if step.build:
                     outcome = self._adopt(step, outcome)
                 else:
-                    made = self._packer(step, outcome.parent, directory, lock)
-                    outcome = replace(
-                        outcome,
-                        result=Result.BUILT,
-                        ami_id=made.ami_id,
-                        build_seconds=made.seconds,
-                        log=directory / "build.log",
-                        left_out=tuple(f"{left.tool}: {left.why}" for left in made.left_out),
-                    )
+                    outcome = self._build(step, outcome, directory, lock)
                 return self._verify(step, outcome, directory)
         except (AmifactoryError, OSError) as error:
             return self._failed(outcome, error, directory)
@@ -222,7 +210,41 @@ class _Builder:
             )
         return replace(outcome, result=Result.ADOPTED, ami_id=build.ami_id, parent=build.parent)
 
-    def _packer(self, step: Step, parent: AmiId | None, directory: Path, lock: int) -> PackerResult:
+    def _build(self, step: Step, outcome: Outcome, directory: Path, lock: int) -> Outcome:
+        timeline = Timeline(self.workshop.now, self.workshop.clock)
+        made = self._packer(step, outcome.parent, directory, lock, timeline)
+        timeline.end()
+        left_out = tuple(f"{left.tool}: {left.why}" for left in made.left_out)
+        self._report(
+            made.ami_id,
+            {
+                "schema": 1,
+                "built_at": self.workshop.now().isoformat(),
+                "packer_version": str(self.packer.version) if self.packer else None,
+                "seconds": round(made.seconds, 1),
+                "timeline": timeline.as_json(),
+                "left_out": left_out,
+                "reasons": step.reasons,
+            },
+        )
+        return replace(
+            outcome,
+            result=Result.BUILT,
+            ami_id=made.ami_id,
+            build_seconds=made.seconds,
+            log=directory / "build.log",
+            left_out=left_out,
+        )
+
+    def _report(self, ami_id: AmiId, document: dict[str, object]) -> None:
+        file = self.workshop.report_directory(ami_id) / BUILD_REPORT
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(document, indent=2) + "\n")
+        self.workshop.bucket.put_report(ami_id, file)
+
+    def _packer(
+        self, step: Step, parent: AmiId | None, directory: Path, lock: int, timeline: Timeline
+    ) -> PackerResult:
         assert self.packer is not None  # noqa: S101 - prepared, since the plan builds
         assert parent is not None  # noqa: S101 - a build has a parent's outcome or a source AMI
         workshop, target = self.workshop, step.target
@@ -255,14 +277,15 @@ class _Builder:
             log=directory / "build.log",
             environment=environment,
             timeout=configuration.factory.build.timeout.total_seconds(),
-            on_event=partial(self._tell, target),
+            on_event=partial(self._tell, target, timeline),
             cancellation=self.cancelled,
             clock=workshop.clock,
             inherited=(lock,),
         )
 
-    def _tell(self, target: Target, event: Event) -> None:
+    def _tell(self, target: Target, timeline: Timeline, event: Event) -> None:
         if isinstance(event, PackerStep):
+            timeline.begin(event.name)
             self.progress.step(target, event.name)
         elif isinstance(event, Ui) and event.kind is not UiKind.SAY:
             self.progress.output(target, event.text)
@@ -296,20 +319,25 @@ class _Builder:
         }
 
     def _identity(self, step: Step, parent: AmiId) -> dict[str, str]:
+        configuration = self.workshop.configuration
         return identity_tags(
             factory=self.workshop.factory,
             target=step.target,
             fingerprint=step.wanted.fingerprint,
             parent=parent,
             offline=bool(step.wanted.recipe.variables["offline"]),
+            carries_secret=baked_secrets(configuration, configuration.images[step.target.image]),
             run=self.run,
         )
 
     def _verify(self, step: Step, outcome: Outcome, directory: Path) -> Outcome:
         assert outcome.ami_id is not None  # noqa: S101 - built or adopted
+        assert outcome.parent is not None  # noqa: S101 - so it was made on something
+        self.workshop.machine_images.require_imdsv2(outcome.ami_id)
         subject = Subject(
             target=step.target,
             ami_id=outcome.ami_id,
+            parent=outcome.parent,
             recipe=step.wanted.recipe,
             directory=directory,
             verdict=step.build.verdict if step.build else Verdict.CANDIDATE,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from amifactory.aws.instances import CHECKABLE
 from amifactory.errors import AmifactoryError, ExitCode, MissingToolError
+from amifactory.operations.secrets import check_secrets
 from amifactory.packer.version import find_packer
 from amifactory.registry.client import connect_docker
 
@@ -68,6 +69,7 @@ def examine_account(workshop: Workshop) -> Iterator[Finding]:
         return
     yield _checked("state bucket", partial(_quietly, workshop.bucket.check, "usable"))
     yield _checked("builds", lambda: f"{len(workshop.machine_images.builds(workshop.factory))} exist")
+    yield _checked("secrets", lambda: _secrets(workshop))
     for operation in CHECKABLE:
         check = partial(workshop.instances.check_permission, operation)
         yield _checked(f"ec2 {operation}", partial(_quietly, check, "allowed"))
@@ -99,6 +101,12 @@ def _docker_version(environment: Mapping[str, str]) -> str:
         return str(client.version()["Version"])
     finally:
         client.close()
+
+
+def _secrets(workshop: Workshop) -> str:
+    images = workshop.configuration.images
+    check_secrets(workshop, images)
+    return f"{len({secret.id for image in images.values() for secret in image.secrets})} exist"
 
 
 def _quietly(check: Callable[[], None], detail: str) -> str:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from amifactory.domain.cold_start import ColdStart
+    from amifactory.domain.levers import Lever
     from amifactory.domain.model import AmiId, Fingerprint, Target
     from amifactory.domain.staleness import BuildPlan
 
@@ -40,6 +42,8 @@ class Outcome:
         parent: Id of the AMI it was, or would have been, built on.
         build_seconds: Wall time of Packer.
         verify_seconds: Wall time from launching the fresh instance to the verdict.
+        cold_start: How fast fresh instances started, if that was measured.
+        levers: What would make them start faster, if that is too slow.
         log: Readable log of the build or of the verification.
         report: ``report.json`` of the verification.
         error: Why it was rejected, failed or skipped.
@@ -56,6 +60,8 @@ class Outcome:
     parent: AmiId | None = None
     build_seconds: float = 0.0
     verify_seconds: float = 0.0
+    cold_start: ColdStart | None = None
+    levers: tuple[Lever, ...] = ()
     log: Path | None = None
     report: Path | None = None
     error: str | None = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from amifactory.domain.graph import order
 from amifactory.domain.model import Recipe, SourceAmi, Target
 from amifactory.domain.staleness import BuildPlan, Wanted, newest, plan_builds
-from amifactory.errors import AwsError, Problem, UsageError
+from amifactory.errors import AwsError, UsageError
 from amifactory.packer.context import context_files, hash_files
 from amifactory.registry.client import connect_docker
 from amifactory.registry.resolve import resolve_digests
@@ -128,20 +128,6 @@ def wanted_builds(
     return tuple(wanted.values())
 
 
-def check_contexts(configuration: Configuration) -> tuple[Problem, ...]:
-    """Returns what keeps images' build contexts from being put together: colliding or irregular files."""
-    shared: dict[Path, tuple[ContextFile, ...]] = {}
-    problems = []
-    for image in configuration.images.values():
-        folders = (image.folder, shared_folder(configuration), hooks_folder(configuration))
-        try:
-            context_files(*folders, folders=shared)
-        except UsageError as error:
-            folder = image.folder.relative_to(configuration.root)
-            problems.append(Problem(file=folder, line=None, message=error.message))
-    return tuple(problems)
-
-
 def content_variables(configuration: Configuration, image: Image) -> dict[str, object]:
     """Returns the Packer variables that decide what is in the image, but for its pre-pulled digests."""
     build = configuration.factory.build
@@ -158,7 +144,15 @@ def content_variables(configuration: Configuration, image: Image) -> dict[str, o
         "tool_mirror": build.tool_mirror or "",
         "registry_secrets": {registry.host: registry.credentials for registry in build.registries},
         "secrets": json.dumps([secret.model_dump(mode="json") for secret in image.secrets]),
+        "drain": _drain(image),
     }
+
+
+def _drain(image: Image) -> str:
+    if image.drain is None:
+        return ""
+    settings = image.drain.model_dump(mode="json")
+    return json.dumps({**settings, "timeout": image.drain.timeout.total_seconds()})
 
 
 def shared_folder(configuration: Configuration) -> Path:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from amifactory.domain.staleness import newest
 from amifactory.errors import AmifactoryError, UsageError
+from amifactory.operations.checks import check_recipes
+from amifactory.operations.examination import Subject
 from amifactory.operations.lock import target_lock
 from amifactory.operations.outcome import Outcome, Result, failed
 from amifactory.operations.plan import with_ancestors
 from amifactory.operations.schedule import run_graph
-from amifactory.operations.verify import Subject, Verifier, judged
+from amifactory.operations.secrets import check_secrets
+from amifactory.operations.verify import Verifier, judged
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,16 +30,29 @@ def verify_newest(
     *,
     run: str,
     jobs: int,
+    repeat: int,
     progress: Progress,
     cancelled: Cancellation,
 ) -> tuple[Outcome, ...]:
-    """Runs the specs on a fresh instance of each named image's newest build; no names means all.
+    """Proves each named image's newest build on fresh instances; no names means all.
+
+    Args:
+        workshop: The factory, its account and this machine.
+        names: Images asked for.
+        run: Id of this run; names its directory and tags what it starts.
+        jobs: How many builds are worked on at once.
+        repeat: How many fresh instances of each are started, one after the other, to measure how.
+        progress: Told of each step, from several threads.
+        cancelled: Ends the verifications when requested.
 
     Raises:
         UsageError: A name is not an image, or an image has no build.
+        ConfigError: A spec is wrong.
         AwsError: The builds could not be listed.
     """
     known = with_ancestors(workshop.configuration, names)
+    check_recipes(workshop, names or known)
+    check_secrets(workshop, names or known)
     builds = workshop.machine_images.builds(workshop.factory)
     last = newest(build for build in builds if build.available and build.tagged)
     chosen = {target: build for target, build in last.items() if target.image in (names or known)}
@@ -49,6 +65,7 @@ def verify_newest(
         ancestors=workshop.bucket.recipe,
         progress=progress,
         cancelled=cancelled,
+        repeat=repeat,
     )
     try:
         outcomes = run_graph(
@@ -74,6 +91,7 @@ def _again(verifier: Verifier, build: Build) -> Outcome:
         subject = Subject(
             target=build.target,
             ami_id=build.ami_id,
+            parent=build.parent,
             recipe=_recipe(verifier.workshop, build),
             directory=directory,
             verdict=build.verdict,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from amifactory.aws.session import AwsSession
     from amifactory.config.models import Configuration
-    from amifactory.domain.model import Target
+    from amifactory.domain.model import AmiId, Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,10 @@ class Workshop:
     def run_directory(self, run: str, target: Target) -> Path:
         """Returns the directory for a run's logs and build context of one target."""
         return self.work / "runs" / run / f"{target.image}-{target.architecture}"
+
+    def report_directory(self, ami_id: AmiId) -> Path:
+        """Returns the directory for what is known of a build; the state bucket has the same."""
+        return self.work / "reports" / ami_id
 
     @cached_property
     def machine_images(self) -> MachineImages:

@@ -78,7 +78,11 @@ class ContainerDriver:
     def launch(self, launch: Launch) -> None:
         """Boots a new instance; returns once its sshd answers."""
         name = self._names.instance(launch.instance_id)
-        labels = {LABEL: self._names.sandbox_id, f"{LABEL}.instance": launch.instance_id}
+        labels = {
+            LABEL: self._names.sandbox_id,
+            f"{LABEL}.instance": launch.instance_id,
+            f"{LABEL}.name": launch.name,
+        }
         with docker_errors(f"instance {launch.instance_id} cannot be launched from {launch.image_id}"):
             self._client.volumes.create(name, labels=labels)
             snapshot = self._names.snapshot(launch.image_id)

@@ -45,6 +45,7 @@ _MOTO = ("moto.ec2.responses", "moto.moto_server.werkzeug_app", "moto.s3.models"
 _LOOPBACK = IPv4Address("127.0.0.1")
 _ACCESS_KEY_ID = "SANDBOXACCESSKEY"
 _POLL_SECONDS = 2.0
+_INSTANCE_PROFILE = "amifactory-sandbox"
 _SECRET_ACCESS_KEY = "sandbox"  # noqa: S105  # signs requests to this machine only
 
 
@@ -79,6 +80,7 @@ def running_sandbox(
                 access_key_id=_ACCESS_KEY_ID,
                 secret_access_key=_SECRET_ACCESS_KEY,
                 source_ami_id=source.ami_id,
+                instance_profile=settings.instance_profile,
             )
     finally:
         remove_everything(client, names)
@@ -141,6 +143,7 @@ def _choose_settings(
         instance_endpoint=f"http://{network.gateway}:{port}",
         region=region,
         state_bucket=state_bucket,
+        instance_profile=_INSTANCE_PROFILE,
         access_key_id=_ACCESS_KEY_ID,
         secret_access_key=_SECRET_ACCESS_KEY,
         reserved=RESERVED,

@@ -22,12 +22,13 @@ class DriverError(AmifactoryError):
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """An instance to boot: which AMI, and who it is on the sandbox's network."""
+    """An instance to boot: which AMI, who it is on the sandbox's network, and its tag ``Name``."""
 
     instance_id: str
     image_id: str
     private_ip: str
     hostname: str
+    name: str
 
 
 class InstanceDriver(Protocol):
@@ -81,7 +82,7 @@ class ServerSettings:
         imds_port: The instance metadata service's, at ``gateway`` only; what instances send to
             169.254.169.254:80 arrives there.
         instance_endpoint: The AWS endpoint as instances reach it.
-        state_bucket: Made at start.
+        state_bucket: Made at start, as is ``instance_profile`` with a role of the same name.
         reserved: How many addresses at the start of the subnet belong to the sandbox itself.
         source_ami_id: Id of the Debian 12 AMI the driver boots from without a snapshot having been made.
         source_ami_name: Its name, as Debian's cloud team writes them.
@@ -94,6 +95,7 @@ class ServerSettings:
     instance_endpoint: str
     region: str
     state_bucket: str
+    instance_profile: str
     access_key_id: str
     secret_access_key: str
     reserved: int

@@ -23,6 +23,7 @@ class SandboxEC2(LaunchMixin, StatesMixin, ImagesMixin, NetworkMixin, EC2Backend
 
     def __init__(self, region_name: str, account_id: str) -> None:
         self.tokens: dict[tuple[str, str], tuple[Any, Any]] = {}
+        self.metadata_defaults: dict[str, Any] = {}
         super().__init__(region_name, account_id)
 
     def once(self, operation: str, token: str | None, request: Any) -> Any:

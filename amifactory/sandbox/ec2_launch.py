@@ -9,6 +9,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ssm.models import ssm_backends
 
 from amifactory.sandbox.ec2_disks import check_size, root_settings
+from amifactory.sandbox.ec2_metadata import launch_options
 from amifactory.sandbox.ec2_world import ec2_error
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class LaunchMixin:
         profile = template.get("IamInstanceProfile") if not requested_profile(options) else None
         for instance in reservation.instances:
             self._settle(instance, profile)
+            instance.imds_support = ami.imds_support
             self.launch(instance, ami.driver_image)
         return reservation
 
@@ -67,7 +69,12 @@ class LaunchMixin:
         key_name = merged.get("key_name") or template.get("KeyName")
         if key_name and key_name not in self.key_pairs:
             raise ec2_error("InvalidKeyPair.NotFound", f"The key pair '{key_name}' does not exist")
-        merged["metadata_options"] = metadata_options(merged.get("metadata_options"), template, ami)
+        merged["metadata_options"] = launch_options(
+            ami=ami,
+            account=self.metadata_defaults,
+            template=template.get("MetadataOptions"),
+            request=merged.get("metadata_options"),
+        )
         merged["nics"] = merged.get("nics") or deepcopy(template.get("NetworkInterfaces") or [])
         subnets = [nic["SubnetId"] for nic in merged["nics"] if nic.get("SubnetId")]
         if not merged.get("subnet_id") and not subnets:
@@ -126,14 +133,6 @@ class LaunchMixin:
 def requested_profile(options: dict[str, Any]) -> bool:
     """Returns whether the request itself named an instance profile."""
     return bool(options.get("iam_instance_profile_name") or options.get("iam_instance_profile_arn"))
-
-
-def metadata_options(requested: Any, template: dict[str, Any], ami: SandboxAmi) -> dict[str, Any]:
-    """Returns the metadata options: the AMI's, overridden by the template's, overridden by the request's."""
-    merged: dict[str, Any] = {}
-    if ami.imds_support == "v2.0":
-        merged = {"HttpTokens": "required", "HttpPutResponseHopLimit": 2}
-    return {**merged, **(template.get("MetadataOptions") or {}), **(requested or {})}
 
 
 def root_mapping(requested: list[dict[str, Any]], ami: SandboxAmi) -> list[dict[str, Any]]:

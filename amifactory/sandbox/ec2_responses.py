@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
-from moto.ec2.models.instances import MetadataOptions
 from moto.ec2.responses import EC2Response
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.security_groups import SecurityGroups
@@ -76,24 +75,6 @@ def get_console_output(response: Any) -> Any:
     return ActionResult({"InstanceId": instance.id, "Timestamp": utcnow(), "Output": output})
 
 
-def modify_instance_metadata_options(response: Any) -> Any:
-    """ModifyInstanceMetadataOptions: what is not given stays as it is."""
-    response.error_on_dryrun()
-    asked = plain(response.params)
-    instance = response.ec2_backend.get_instance(asked["InstanceId"])
-    now = instance.metadata_options
-    options = {
-        "HttpTokens": now.http_tokens,
-        "HttpPutResponseHopLimit": now.http_put_response_hop_limit,
-        "HttpEndpoint": now.http_endpoint,
-        "HttpProtocolIpv6": now.http_protocol_ipv6,
-        "InstanceMetadataTags": now.instance_metadata_tags,
-    }
-    options |= {key: value for key, value in asked.items() if key in options}
-    instance.metadata_options = MetadataOptions(options)
-    return ActionResult({"InstanceId": instance.id, "InstanceMetadataOptions": instance.metadata_options})
-
-
 def modify_instance_attribute(response: Any) -> Any:
     """ModifyInstanceAttribute: the attributes that change something here; moto takes others for none."""
     response.error_on_dryrun()
@@ -159,7 +140,6 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "get_console_output": get_console_output,
     "delete_security_group": delete_security_group,
     "modify_instance_attribute": modify_instance_attribute,
-    "modify_instance_metadata_options": modify_instance_metadata_options,
     "start_instances": _state_change("StartingInstances", "start_instances"),
     "stop_instances": _state_change("StoppingInstances", "stop_instances"),
     "terminate_instances": _state_change("TerminatingInstances", "terminate_instances"),

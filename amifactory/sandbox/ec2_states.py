@@ -75,6 +75,7 @@ class StatesMixin:
             image_id=driver_image,
             private_ip=instance.private_ip,
             hostname=instance.private_dns_name.partition(".")[0],
+            name=self.tags.get(instance.id, {}).get("Name", ""),
         )
         self._follow(instance, "running", partial(self.world.driver.launch, launch), fail_launch)
 

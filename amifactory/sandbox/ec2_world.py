@@ -11,6 +11,7 @@ from moto.ec2.models import ec2_backends
 
 from amifactory.sandbox.ec2_work import Work
 from amifactory.sandbox.moto_lock import MotoLock
+from amifactory.sandbox.notices import Notices
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,12 +24,13 @@ ACCOUNT = "123456789012"
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The machines, the settings, the lock on moto's state and the work going on behind the API."""
+    """The machines, the settings, the lock on moto's state, the work behind the API, the notices given."""
 
     driver: InstanceDriver
     settings: ServerSettings
     lock: MotoLock = field(default_factory=MotoLock)
     work: Work = field(default_factory=Work)
+    notices: Notices = field(default_factory=Notices)
     networks: dict[tuple[str, str], int] = field(default_factory=dict)
     """(account, region) pairs other than the main region, numbered in order of first use."""
 

@@ -98,7 +98,11 @@ class ImagesMixin:
         tag_specifications: list[dict[str, Any]],
         mappings: Sequence[dict[str, Any]] = (),
     ) -> SandboxAmi:
-        """Registers a pending AMI and has the driver snapshot the instance's disks for it."""
+        """Registers a pending AMI and has the driver snapshot the instance's disks for it.
+
+        An AMI of an instance whose own AMI says ImdsSupport says it too. AWS's reference has no word on it;
+        it was seen: https://github.com/hashicorp/packer-plugin-amazon/issues/472.
+        """
         instance = self.get_instance(instance_id)
         if instance.state not in {"running", "stopping", "stopped"}:
             raise ec2_error("IncorrectState", f"Instance '{instance_id}' is not 'running' or 'stopped'")
@@ -117,6 +121,7 @@ class ImagesMixin:
             instance=instance,
             snapshot_description=f"Created by CreateImage({instance_id}) for {ami_id}",
         )
+        ami.imds_support = instance.imds_support
         self.register_image_object(ami, tag_specifications)
         return ami
 

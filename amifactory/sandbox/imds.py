@@ -97,7 +97,9 @@ class Imds:
         if parts[0] != "latest":
             return None
         endpoint = self._world.settings.instance_endpoint
-        return walk(metadata(instance, endpoint=endpoint, now=utc_now()), parts[1:])
+        tree = metadata(instance, endpoint=endpoint, now=utc_now())
+        tree["meta-data"] |= self._world.notices.of(instance.id).metadata()
+        return walk(tree, parts[1:])
 
 
 def walk(tree: Any, parts: list[str]) -> str | bytes | None:

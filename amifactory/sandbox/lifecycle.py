@@ -32,9 +32,10 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A container of the sandbox that is an instance."""
+    """A container of the sandbox that is an instance, with the tag ``Name`` it was launched with."""
 
     instance_id: str
+    name: str
     state: str
     private_ip: str
 
@@ -55,12 +56,14 @@ def ensure(
     region: str,
     state_bucket: str,
     prepull: Sequence[str],
+    secrets: Mapping[str, str],
     say: Callable[[str], None],
     environment: Mapping[str, str] = os.environ,
 ) -> SandboxState:
     """Returns the factory's running sandbox, started now unless it runs.
 
-    Its registry then holds a stand-in for each of ``prepull`` that it can.
+    Its registry then holds a stand-in for each of ``prepull`` that it can. Its Secrets Manager gets one for
+    each id in ``secrets``, of the format given there, when the sandbox first hears of it and never again.
 
     Raises:
         MissingToolError: Docker, debootstrap, docker-registry or moto is missing.
@@ -71,12 +74,13 @@ def ensure(
     state = _running(folder)
     if state is not None:
         _require_same_factory(state, region, state_bucket)
-        if set(prepull) <= set(state.stand_ins):
+        if set(prepull) <= set(state.stand_ins) and set(secrets) <= set(state.stand_in_secrets):
             return state
     with folder.lock():
         state = _running(folder) or _start(folder, region, state_bucket, say, environment)
         _require_same_factory(state, region, state_bucket)
-        return _add_stand_ins(folder, state, prepull, say)
+        state = _add_stand_ins(folder, state, prepull, say)
+        return _add_stand_in_secrets(folder, state, secrets, say)
 
 
 def _running(folder: StateFolder) -> SandboxState | None:
@@ -197,6 +201,20 @@ def _add_stand_ins(
         return state
     push_stand_ins(state.registry, missing, say)
     extended = replace(state, stand_ins=(*state.stand_ins, *missing))
+    folder.write(extended)
+    return extended
+
+
+def _add_stand_in_secrets(
+    folder: StateFolder, state: SandboxState, secrets: Mapping[str, str], say: Callable[[str], None]
+) -> SandboxState:
+    missing = {name: kind for name, kind in secrets.items() if name not in state.stand_in_secrets}
+    if not missing:
+        return state
+    from amifactory.sandbox.stand_in_secrets import make_secrets  # noqa: PLC0415
+
+    make_secrets(state, missing, say)
+    extended = replace(state, stand_in_secrets=(*state.stand_in_secrets, *missing))
     folder.write(extended)
     return extended
 

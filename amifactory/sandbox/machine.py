@@ -162,7 +162,7 @@ def _attempt(remove: Callable[[Thing], object], thing: Thing) -> APIError | None
 
 
 def list_machines(client: DockerClient, sandbox_id: str) -> list[dict[str, str]]:
-    """Returns instance id, state and address of every instance of a sandbox."""
+    """Returns instance id, name, state and address of every instance of a sandbox."""
     with docker_errors("the sandbox's instances cannot be listed"):
         containers = client.containers.list(
             all=True, ignore_removed=True, filters={"label": [f"{LABEL}={sandbox_id}", f"{LABEL}.instance"]}
@@ -170,6 +170,7 @@ def list_machines(client: DockerClient, sandbox_id: str) -> list[dict[str, str]]
     return [
         {
             "instance_id": container.labels[f"{LABEL}.instance"],
+            "name": container.labels.get(f"{LABEL}.name", ""),
             "state": container.status,
             "private_ip": _address(container.attrs["NetworkSettings"]["Networks"]),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from botocore.model import OperationNotFoundError
@@ -18,7 +19,7 @@ from amifactory.sandbox.moto_requests import AwsRequest, read_request
 from amifactory.sandbox.moto_services import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from amifactory.sandbox.failures import Ledger
     from amifactory.sandbox.moto_lock import MotoLock
@@ -32,11 +33,26 @@ HTML = (b"<!doctype html", b"<html")
 
 
 class Gateway:
-    """Answers every AWS call of the sandbox."""
+    """Answers every AWS call of the sandbox.
 
-    def __init__(self, lock: MotoLock, ledger: Ledger, moto: Any = None) -> None:
+    Args:
+        own: Services that are not moto's, by name.
+        notify: Answers notices for instances that are posted.
+    """
+
+    def __init__(
+        self,
+        lock: MotoLock,
+        ledger: Ledger,
+        moto: Any = None,
+        *,
+        own: Mapping[str, Callable[[AwsRequest, dict[str, Any]], Reply]] = MappingProxyType({}),
+        notify: Callable[[bytes], Reply] | None = None,
+    ) -> None:
         self.ledger = ledger
         self._lock = lock
+        self._own = own
+        self._notify = notify
         self._moto = moto or DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -56,14 +72,17 @@ class Gateway:
     def _admin(self, environ: dict[str, Any], path: str) -> Reply:
         if environ.get("REMOTE_ADDR") != "127.0.0.1":
             return json_reply(403, {"error": "answered on the loopback interface only"})
-        return self.ledger.answer(
-            environ["REQUEST_METHOD"], path.removeprefix(ADMIN), environ["wsgi.input"].read()
-        )
+        method, what, body = environ["REQUEST_METHOD"], path.removeprefix(ADMIN), environ["wsgi.input"].read()
+        if self._notify and (method, what) == ("POST", "notices"):
+            return self._notify(body)
+        return self.ledger.answer(method, what, body)
 
     def _ask_moto(self, environ: dict[str, Any], request: AwsRequest) -> Reply:
         early = _early_reply(environ, request)
         if early is not None:
             return early
+        if answer := self._own.get(request.service):
+            return answer(request, environ)
         try:
             with self._lock:
                 body, status, headers = run_wsgi_app(self._moto, environ, buffered=True)

@@ -15,6 +15,7 @@ HOOKS = {
     "moto.core.base_backend": ["BackendDict"],
     "moto.core.responses": ["ActionResult", "BaseResponse.serialized"],
     "moto.core.routing": ["get_service_router"],
+    "moto.core.serialize": ["QuerySerializer"],
     "moto.ec2.models": [
         "ec2_backends.backend",
         "EC2Backend._load_amis",
@@ -53,6 +54,7 @@ def install(world: World) -> None:
     from moto.ec2.responses import EC2Response  # noqa: PLC0415
 
     from amifactory.sandbox import (  # noqa: PLC0415
+        ec2_metadata,
         ec2_responses,
         ec2_templates,
         images_responses,
@@ -63,7 +65,7 @@ def install(world: World) -> None:
     for account in list(ec2_backends):
         del ec2_backends[account]
     ec2_backends.backend = backend_class(world)
-    for module in (ec2_responses, ec2_templates, images_responses, images_snapshots):
+    for module in (ec2_metadata, ec2_responses, ec2_templates, images_responses, images_snapshots):
         for name, operation in module.OPERATIONS.items():
             setattr(EC2Response, name, operation)
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-SERVICES = frozenset({"ec2", "iam", "kms", "s3", "secretsmanager", "ssm", "sts"})
+SERVICES = frozenset({"autoscaling", "ec2", "iam", "kms", "s3", "secretsmanager", "ssm", "sts"})
+
+AUTOSCALING = frozenset(
+    {
+        "CompleteLifecycleAction",
+        "DescribeAutoScalingInstances",
+        "DescribeLifecycleHooks",
+        "RecordLifecycleActionHeartbeat",
+    }
+)
+"""What an instance asks for that is to be terminated; not moto's, see `amifactory.sandbox.autoscaling`."""
 
 SSM = frozenset(
     {
@@ -70,10 +80,12 @@ EC2 = frozenset(
         "DisassociateIamInstanceProfile",
         "EnableImage",
         "GetConsoleOutput",
+        "GetInstanceMetadataDefaults",
         "GetLaunchTemplateData",
         "ImportKeyPair",
         "ModifyImageAttribute",
         "ModifyInstanceAttribute",
+        "ModifyInstanceMetadataDefaults",
         "ModifyInstanceMetadataOptions",
         "ModifyLaunchTemplate",
         "ModifySnapshotAttribute",
@@ -127,6 +139,8 @@ def refusal(service: str, operation: str) -> str | None:
     """Returns why the sandbox does not answer an operation, or None when it does."""
     if service not in SERVICES:
         return f"it has {', '.join(sorted(SERVICES))}"
+    if service == "autoscaling" and operation not in AUTOSCALING:
+        return "of Auto Scaling it has the lifecycle actions of instances that were given notice"
     if service == "ssm" and operation not in SSM:
         return "of Systems Manager it has Parameter Store"
     if service == "s3" and any(part in operation for part in S3_REFUSED):

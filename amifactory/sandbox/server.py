@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,13 @@ DRAIN_SECONDS = 30
 """How long machines may take, when serving ends, to finish what they are doing."""
 CONNECTION_SECONDS = 60
 """How long a connection may be silent."""
+TRUST_EC2 = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    ],
+}
+"""IAM user guide, "Create a role for an AWS service": a role that instances may take on."""
 
 
 @contextmanager
@@ -38,10 +46,15 @@ def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
     ledger = Ledger()
     world = World(driver=FailingDriver(driver, ledger), settings=settings)
     install(world)
-    from amifactory.sandbox.imds import Imds  # noqa: PLC0415 - moto must be set up before it is used
+    from amifactory.sandbox.autoscaling import AutoScaling  # noqa: PLC0415 - moto must be set up before it is used
+    from amifactory.sandbox.imds import Imds  # noqa: PLC0415
     from amifactory.sandbox.moto_gateway import Gateway  # noqa: PLC0415
+    from amifactory.sandbox.notify import Notifier, utc_now  # noqa: PLC0415
 
-    gateway, imds = Gateway(world.lock, ledger), Imds(world)
+    notifier = Notifier(world, now=utc_now)
+    own = {"autoscaling": AutoScaling(world)}
+    gateway = Gateway(world.lock, ledger, own=own, notify=notifier.answer)
+    imds = Imds(world)
     with world.lock:
         prepare(world)
     listeners: list[tuple[str, int, Any]] = [
@@ -52,6 +65,7 @@ def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
     with ExitStack() as stack:
         stack.callback(world.work.close, DRAIN_SECONDS)
         stack.callback(serving.clear)
+        stack.callback(world.notices.alarms.close)
         for host, port, application in listeners:
             stack.enter_context(listening(host, port, application))
         serving.set()
@@ -61,8 +75,9 @@ def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
 
 
 def prepare(world: World) -> None:
-    """Makes what an account has before anything is built: the main Region's network, the state bucket."""
+    """Makes what an account has before anything is built: a network, the state bucket, instances' role."""
     from moto.ec2.models import ec2_backends  # noqa: PLC0415
+    from moto.iam.models import iam_backends  # noqa: PLC0415
     from moto.s3.models import s3_backends  # noqa: PLC0415
 
     settings = world.settings
@@ -71,6 +86,18 @@ def prepare(world: World) -> None:
     if settings.state_bucket not in buckets.buckets:
         buckets.create_bucket(settings.state_bucket, settings.region)
         buckets.put_bucket_versioning(settings.state_bucket, "Enabled")
+    iam, name = iam_backends[ACCOUNT]["aws"], settings.instance_profile
+    if name not in iam.instance_profiles:
+        iam.create_role(
+            role_name=name,
+            assume_role_policy_document=json.dumps(TRUST_EC2),
+            path="/",
+            permissions_boundary=None,
+            description="Instances of the sandbox, where every role may do everything",
+            tags=[],
+            max_session_duration="3600",
+        )
+        iam.create_instance_profile(name=name, path="/", role_names=[name])
 
 
 @contextmanager

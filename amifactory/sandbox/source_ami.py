@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 SUITE = "bookworm"
 PACKAGES = (
     "busybox-static", "ca-certificates", "curl", "dbus", "iproute2", "iptables", "netbase", "openssh-server",
-    "procps", "sudo", "systemd", "systemd-sysv",
+    "procps", "python3", "python3-yaml", "sudo", "systemd", "systemd-sysv",
 )  # fmt: skip
+"""With python3 and python3-yaml, which Debian's cloud AMIs have for cloud-init."""
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 _FOLDER = Path(__file__).parent

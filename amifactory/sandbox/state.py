@@ -24,7 +24,9 @@ class SandboxState:
     Attributes:
         endpoint: AWS, for this machine; ``instance_endpoint`` is the same for instances.
         registry: The container registry, for this machine; ``instance_registry`` is it for instances.
+        instance_profile: What an instance needs to have credentials of its own; they may do everything.
         stand_ins: References the registry was asked to hold, those it cannot hold included.
+        stand_in_secrets: Ids of secrets likewise. What became of one since is nobody's concern.
     """
 
     id: str
@@ -40,7 +42,9 @@ class SandboxState:
     access_key_id: str
     secret_access_key: str
     source_ami_id: str
+    instance_profile: str
     stand_ins: tuple[str, ...] = ()
+    stand_in_secrets: tuple[str, ...] = ()
     version: int = VERSION
 
 
@@ -80,7 +84,8 @@ class StateFolder:
             return None
         if set(data) != {field.name for field in fields(SandboxState)}:
             return None
-        return SandboxState(**{**data, "stand_ins": tuple(data["stand_ins"])})
+        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+        return SandboxState(**{**data, **lists})
 
     def write(self, state: SandboxState) -> None:
         """Replaces the state in one step."""

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _SHOWN = 3
 _MESSAGE_LENGTH = 300
 _NO_TESTS_COLLECTED = 5
+_COLLECTION_FAILURE = "collection failure"
+"""What pytest calls a file that it cannot import, in JUnit's ``message``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +28,22 @@ class SpecFailure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SpecCase:
+    """One test: how it ended (``passed``, ``failed``, ``error`` or ``skipped``), and why if not well."""
+
+    test: str
+    outcome: str
+    seconds: float
+    message: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpecResult:
     """What a run of the specs came to.
 
     Attributes:
         errors: Tests that could not run: in collection, set-up or tear-down.
+        broken: Why a spec could not even be loaded.
         problem: Why the build is to be rejected, in a sentence; None when it is to be verified.
     """
 
@@ -40,6 +53,8 @@ class SpecResult:
     skipped: int = 0
     seconds: float = 0.0
     failures: tuple[SpecFailure, ...] = ()
+    cases: tuple[SpecCase, ...] = ()
+    broken: str | None = None
     problem: str | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -56,25 +71,27 @@ def read_result(junit: Path, *, exit_status: int, seconds: float, last_line: str
         seconds: How long it took.
         last_line: The last line it printed, for when nothing else says what went wrong.
     """
-    counts: Counter[str] = Counter()
-    failures: list[SpecFailure] = []
-    for case in _cases(junit):
-        kind, failure = _outcome(case)
-        counts[kind] += 1
-        if failure is not None:
-            failures.append(failure)
+    cases = tuple(_case(element) for element in _elements(junit))
+    counts = Counter(case.outcome for case in cases)
+    failures = tuple(
+        SpecFailure(test=case.test, message=case.message)
+        for case in cases
+        if case.outcome in {"failed", "error"}
+    )
     result = SpecResult(
         passed=counts["passed"],
         failed=counts["failed"],
-        errors=counts["errors"],
+        errors=counts["error"],
         skipped=counts["skipped"],
         seconds=seconds,
-        failures=tuple(failures),
+        failures=failures,
+        cases=cases,
+        broken=_broken(junit),
     )
     return replace(result, problem=_problem(result, exit_status, last_line))
 
 
-def _cases(junit: Path) -> Iterator[ET.Element]:
+def _elements(junit: Path) -> Iterator[ET.Element]:
     try:
         tree = ET.parse(junit)  # noqa: S314 - written by the pytest we ran
     except (OSError, ET.ParseError):
@@ -82,13 +99,24 @@ def _cases(junit: Path) -> Iterator[ET.Element]:
     yield from tree.iter("testcase")
 
 
-def _outcome(case: ET.Element) -> tuple[str, SpecFailure | None]:
-    for tag, kind in (("failure", "failed"), ("error", "errors"), ("skipped", "skipped")):
-        found = case.find(tag)
+def _case(element: ET.Element) -> SpecCase:
+    outcome, message = "passed", ""
+    for tag, kind in (("failure", "failed"), ("error", "error"), ("skipped", "skipped")):
+        found = element.find(tag)
         if found is not None:
-            failure = None if tag == "skipped" else SpecFailure(test=_test(case), message=_message(found))
-            return kind, failure
-    return "passed", None
+            outcome, message = kind, _message(found)
+            break
+    seconds = float(element.get("time") or 0)
+    return SpecCase(test=_test(element), outcome=outcome, seconds=seconds, message=message)
+
+
+def _broken(junit: Path) -> str | None:
+    """Returns why pytest could not collect a file, if there is one."""
+    for element in _elements(junit):
+        error = element.find("error")
+        if error is not None and error.get("message") == _COLLECTION_FAILURE:
+            return f"{_test(element)}: {_message(error)}"
+    return None
 
 
 def _test(case: ET.Element) -> str:
@@ -102,7 +130,7 @@ def _message(found: ET.Element) -> str:
     """Returns the assertion, or pytest's ``E`` lines where the message says less than they do."""
     message = (found.get("message") or "").strip()
     reasons = [line[1:].strip() for line in (found.text or "").splitlines() if line.startswith("E ")]
-    if reasons and (not message or message == "collection failure"):
+    if reasons and (not message or message == _COLLECTION_FAILURE):
         message = reasons[-1]
     message = " ".join(message.split())
     return message if len(message) <= _MESSAGE_LENGTH else f"{message[:_MESSAGE_LENGTH]}…"
@@ -114,11 +142,11 @@ def _problem(result: SpecResult, exit_status: int, last_line: str) -> str | None
         total = bad + result.passed
         shown = "; ".join(f"{failure.test}: {failure.message}" for failure in result.failures[:_SHOWN])
         more = f"; and {bad - _SHOWN} more" if bad > _SHOWN else ""
-        return f"{bad} of {total} spec tests failed: {shown}{more}"
+        return f"{bad} of {total} tests failed: {shown}{more}"
     if exit_status == _NO_TESTS_COLLECTED:
-        return "spec collected no tests"
+        return "no test was collected"
     if exit_status != 0:
         return f"pytest ended with exit status {exit_status}: {last_line or 'it printed nothing'}"
     if result.passed == 0:
-        return "spec proves nothing: every test was skipped"
+        return "every test was skipped, which proves nothing"
     return None

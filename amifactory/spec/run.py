@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,17 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
-from amifactory.errors import AmifactoryError, MissingToolError
-from amifactory.spec.result import SpecFailure, SpecResult, read_result
-from amifactory.spec.ssh import ALIAS, SshHost, ssh_configuration, ssh_master
+from amifactory.errors import AmifactoryError
+from amifactory.spec.result import SpecResult, read_result
+from amifactory.ssh import ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
 
     from amifactory.domain.cancellation import Cancellation
-
-__all__ = ["SpecFailure", "SpecResult", "SshHost", "run_specs"]
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 5.0
@@ -38,7 +35,7 @@ PYTEST_INTERNAL_ERROR = 3
 
 def run_specs(
     folders: Sequence[Path],
-    host: SshHost,
+    configuration: Path,
     *,
     log: Path,
     junit: Path,
@@ -49,11 +46,11 @@ def run_specs(
     cancelled: Cancellation,
     clock: Callable[[], float] = time.monotonic,
 ) -> SpecResult:
-    """Runs every test in ``folders`` on ``host``; a result with a ``problem`` means reject.
+    """Runs every test in ``folders`` on an instance; a result with a ``problem`` means reject.
 
     Args:
         folders: ``…/<image>/spec``; test files in different folders may have the same name.
-        host: The instance.
+        configuration: The ssh_config that knows the instance.
         log: Takes everything pytest prints.
         junit: Takes pytest's JUnit XML.
         timeout: How long all tests together may take.
@@ -65,15 +62,11 @@ def run_specs(
 
     Raises:
         CancelledError: The run was told to stop; nothing is known of the build.
-        MissingToolError: There is no ssh on this machine.
+        AmifactoryError: pytest itself failed, or a spec cannot be loaded; nothing is known of the build.
     """
-    if shutil.which("ssh", path=environment.get("PATH")) is None:
-        raise MissingToolError("ssh is not installed", hint="apt-get install openssh-client")
     junit.unlink(missing_ok=True)
     with ExitStack() as stack:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amifactory-spec-")))
-        configuration = stack.enter_context(ssh_configuration(host))
-        stack.enter_context(ssh_master(configuration, environment=environment))
         (work / "facts.json").write_text(json.dumps(facts), "utf-8")
         (work / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\n", "utf-8")
         process = stack.enter_context(
@@ -96,11 +89,14 @@ def run_specs(
     result = read_result(
         junit, exit_status=process.exit_status, seconds=clock() - began, last_line=process.last_line
     )
+    if ended and result.broken:
+        raise AmifactoryError(
+            f"the spec cannot be loaded, which says nothing of the build: {result.broken}",
+            hint=f"Run: amifactory validate. See also {log}",
+        )
     if ended:
         return result
-    return replace(
-        result, problem=f"spec did not end within {timeout.total_seconds():.0f} s (verify.timeout)"
-    )
+    return replace(result, problem=f"it did not end within {timeout.total_seconds():.0f} s (verify.timeout)")
 
 
 def _arguments(folders: Sequence[Path], work: Path, configuration: Path, junit: Path) -> list[str]:

@@ -15,6 +15,7 @@ locals {
       "REGISTRY_MIRROR=${var.registry_mirror}",
       "TOOL_MIRROR=${var.tool_mirror}",
       "SECRETS=${var.secrets}",
+      "DRAIN=${var.drain}",
       "AWS_DEFAULT_REGION=${var.region}",
       "CHECKSUMS=${join(" ", [for file, checksum in var.checksums : "${file}=${checksum}"])}",
       "PREPULL=${join(" ", [for reference, digest in var.prepull : "${reference}=${digest}"])}",

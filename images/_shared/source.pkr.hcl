@@ -13,6 +13,7 @@ source "amazon-ebs" "worker" {
   skip_region_validation     = local.is_elsewhere
   skip_metadata_api_check    = local.is_elsewhere
   skip_credential_validation = local.is_elsewhere
+  skip_profile_validation    = local.is_elsewhere
 
   source_ami                  = var.source_ami
   instance_type               = var.instance_type
@@ -21,6 +22,7 @@ source "amazon-ebs" "worker" {
   security_group_ids          = length(var.security_group_ids) > 0 ? var.security_group_ids : null
   associate_public_ip_address = var.associate_public_ip
   shutdown_behavior           = "terminate"
+  user_data                   = "#!/bin/sh\n# amifactory: this instance becomes an AMI\n"
 
   ssh_username  = var.ssh_username
   ssh_interface = var.ssh_interface

@@ -61,7 +61,13 @@ variable "registry_secrets" {
 variable "secrets" {
   type        = string
   default     = "[]"
-  description = "Secrets an instance fetches at boot, as JSON: names, paths and owners, never values."
+  description = "Secrets an instance fetches, as JSON: names, paths and owners, never values."
+}
+
+variable "drain" {
+  type        = string
+  default     = ""
+  description = "What an instance does before it is taken away, as JSON."
 }
 
 variable "volume_size" {

@@ -21,4 +21,13 @@ checksums = {
 
 prepull = ["hashicorp/terraform:1.9"]
 
+# Fetched by each instance with its own role; the AMI has only this description of it.
+secret "kubeconfig" {
+  id    = "ci/kubeconfig"
+  path  = "/home/gitlab-runner/.kube/config"
+  owner = "gitlab-runner"
+  mode  = "0600"
+  when  = "boot"
+}
+
 max_age = "7d"

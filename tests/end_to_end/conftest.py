@@ -26,7 +26,9 @@ TESTS = Path(__file__).parents[1]
 FACTORIES = TESTS / "factories"
 SHARED = TESTS.parent / "images" / "_shared"
 ALIVE = ["pending", "running", "stopping", "stopped"]
-BUILD = (FACTORIES / "single/images/base/build.pkr.hcl").read_text()
+HOOKS = TESTS.parent / "hooks" / "instance"
+ON_SOURCE_AMI = (FACTORIES / "single/images/base/build.pkr.hcl").read_text()
+ON_PARENT = (FACTORIES / "family/images/left/build.pkr.hcl").read_text()
 
 
 class Sandbox:
@@ -43,6 +45,10 @@ class Sandbox:
     @cached_property
     def s3(self) -> Any:
         return self._client("s3")
+
+    @cached_property
+    def secrets(self) -> Any:
+        return self._client("secretsmanager")
 
     def tags(self, ami_id: str) -> dict[str, str]:
         """Returns an AMI's tags, their common prefix left out."""
@@ -158,10 +164,12 @@ class Factory:
         provision: str = "true",
         spec: str = "pass",
         settings: str = "",
+        hooks: bool = False,
     ) -> Path:
         """Writes an image of one script and one spec.
 
         Args:
+            hooks: Install the hooks again, as an image with secrets of its own has to.
             provision: Shell commands, run as root.
             spec: Body of the one test.
             settings: More of ``image.hcl``.
@@ -171,7 +179,7 @@ class Factory:
             (folder / part).mkdir(parents=True)
         on = f'parent = "{parent}"\n' if parent else ""
         (folder / "image.hcl").write_text(f'description = "{name}"\n{on}{settings}\n')
-        (folder / "build.pkr.hcl").write_text(BUILD)
+        (folder / "build.pkr.hcl").write_text(ON_PARENT if parent and not hooks else ON_SOURCE_AMI)
         script = folder / "provision/install.sh"
         script.write_text(f"#!/usr/bin/env bash\nset -euo pipefail\n{provision}\n")
         script.chmod(0o755)
@@ -188,11 +196,10 @@ class Factory:
 
 
 def copy_factory(kind: str, root: Path, *, name: str | None = None) -> None:
-    """Copies one of ``tests/factories`` and gives it the templates that the project's own images share."""
+    """Copies one of ``tests/factories`` and gives it what the project's own images share, but no spec."""
     shutil.copytree(FACTORIES / kind, root)
-    (root / "images/_shared").mkdir()
-    for template in SHARED.glob("*.pkr.hcl"):
-        shutil.copy(template, root / "images/_shared")
+    shutil.copytree(SHARED, root / "images/_shared", ignore=shutil.ignore_patterns("spec"))
+    shutil.copytree(HOOKS, root / "hooks/instance")
     if name:
         file = root / "factory.hcl"
         file.write_text(file.read_text().replace(f'factory "{kind}"', f'factory "{name}"'))
@@ -266,6 +273,23 @@ def factory(workbench: tuple[Factory, str], sandbox: Sandbox) -> Iterator[Factor
         if folder.name not in {"_shared", "base"}:
             shutil.rmtree(folder)
     assert sandbox.tags(base)["verdict"] == "verified"
+
+
+@pytest.fixture(scope="session")
+def worker_bench(make_factory: Callable[..., Factory]) -> Factory:
+    """Returns a factory whose image ``worker`` is built: with Docker, the AWS CLI and a pre-pulled image."""
+    factory = make_factory("worker")
+    factory.run("build").expect(0)
+    return factory
+
+
+@pytest.fixture
+def worker(worker_bench: Factory) -> Iterator[Factory]:
+    """Returns it for tests to add images to."""
+    yield worker_bench
+    for folder in (worker_bench.root / "images").iterdir():
+        if folder.name not in {"_shared", "worker"}:
+            shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_spec_that_fails_until_it_is_mended(factory: Factory, sandbox: Sandbox
     ended = factory.run("build", "liar", "--json").expect(4)
     build = ended.builds["liar"]
     assert build["action"] == "rejected"
-    assert "1 of 2 spec tests failed: " in build["error"]
+    assert "1 of 2 tests failed: " in build["error"]
     assert "liar/spec/test_liar.py::test_it" in build["error"]
     assert "no promise kept" in build["error"]
     assert "no promise kept" in Path(build["log"]).read_text()
@@ -80,7 +80,7 @@ def test_a_spec_that_collects_nothing(factory: Factory, sandbox: Sandbox, base: 
     finally:
         spec.write_text(text)
     build = ended.builds["base"]
-    assert (build["action"], build["error"]) == ("rejected", "spec collected no tests")
+    assert (build["action"], build["error"]) == ("rejected", "spec: no test was collected")
     assert sandbox.tags(base)["verdict"] == "rejected"
     factory.run("verify", "base").expect(0)
     assert sandbox.tags(base)["verdict"] == "verified"

@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -19,7 +20,7 @@ from amifactory.sandbox.lifecycle import console, down, ensure, status
 from amifactory.sandbox.names import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from amifactory.sandbox.state import SandboxState
@@ -75,8 +76,11 @@ class Sandbox:
 
     @cached_property
     def ec2(self) -> Any:
+        return self.client("ec2")
+
+    def client(self, service: Any) -> Any:
         return boto3.client(
-            "ec2",
+            service,
             region_name=REGION,
             endpoint_url=self.state.endpoint,
             aws_access_key_id=self.state.access_key_id,
@@ -138,9 +142,15 @@ def docker_objects(sandbox_id: str) -> set[str]:
     return {line for more, line in found if more or f" amifactory-{sandbox_id}" in line}
 
 
-def start(root: Path, *prepull: str, say: Callable[[str], None] = lambda _: None) -> Sandbox:
+def start(
+    root: Path,
+    *prepull: str,
+    secrets: Mapping[str, str] = MappingProxyType({}),
+    say: Callable[[str], None] = lambda _: None,
+) -> Sandbox:
     root.mkdir(exist_ok=True)
-    state = ensure(root, region=REGION, state_bucket="example-amifactory-state", prepull=prepull, say=say)
+    bucket = "example-amifactory-state"
+    state = ensure(root, region=REGION, state_bucket=bucket, prepull=prepull, secrets=secrets, say=say)
     return Sandbox(root, state)
 
 
@@ -325,6 +335,23 @@ def test_more_stand_ins_come_when_asked_for_and_others_are_named(sandbox: Sandbo
     assert start(sandbox.root, "node:22", say=pytest.fail).state == state
 
 
+def test_a_secret_has_a_stand_in_once_whatever_becomes_of_it(sandbox: Sandbox) -> None:
+    said: list[str] = []
+    wanted = {"ci/kubeconfig": "kubeconfig", "ci/token": "text"}
+    for _ in range(2):
+        again = start(sandbox.root, secrets=wanted, say=said.append)
+    assert [line.split(":")[1] for line in said] == [
+        " the secret ci/kubeconfig is a stand-in",
+        " the secret ci/token is a stand-in",
+    ]
+    secrets = again.client("secretsmanager")
+    secrets.put_secret_value(SecretId="ci/token", SecretString="mine")
+    secrets.delete_secret(SecretId="ci/kubeconfig", ForceDeleteWithoutRecovery=True)
+    start(sandbox.root, secrets={**wanted, "ci/more": "text"}, say=said.append)
+    assert secrets.get_secret_value(SecretId="ci/token")["SecretString"] == "mine"
+    assert {secret["Name"] for secret in secrets.list_secrets()["SecretList"]} == {"ci/token", "ci/more"}
+
+
 def test_it_listens_on_loopback_and_its_own_network_only(sandbox: Sandbox) -> None:
     listening = run("ss", "-tlnpH").stdout.splitlines()
     ours = [line.split()[3].rsplit(":", 1)[0] for line in listening if f"pid={sandbox.state.pid}," in line]
@@ -335,13 +362,15 @@ def test_it_listens_on_loopback_and_its_own_network_only(sandbox: Sandbox) -> No
 def test_two_sandboxes_do_not_meet(sandbox: Sandbox, shared_instance: Instance, tmp_path: Path) -> None:
     other = start(tmp_path / "other")
     try:
-        neighbour = other.launch()
+        named = {"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": "the neighbour"}]}
+        neighbour = other.launch(TagSpecifications=[named])
         token = "curl -sfX PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token"
         own_id = f'curl -sf -H "X-aws-ec2-metadata-token: $({token})" http://169.254.169.254/latest/meta-data/instance-id'
         assert neighbour.ssh(own_id) == neighbour.id
         assert shared_instance.ssh(own_id) == shared_instance.id
         assert not neighbour.ssh(f"curl -s -m 2 telnet://{shared_instance.address}:22 || true")
-        assert {machine.instance_id for machine in status(other.root).instances} == {neighbour.id}
+        (machine,) = status(other.root).instances
+        assert (machine.instance_id, machine.name) == (neighbour.id, "the neighbour")
     finally:
         down(other.root)
     assert not docker_objects(other.state.id)

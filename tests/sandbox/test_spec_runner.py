@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from amifactory.domain.cancellation import Cancellation, CancelledError
-from amifactory.spec.run import SpecResult, SshHost, run_specs
-from amifactory.spec.ssh import SshTimeoutError, probe_ssh, wait_for_ssh
+from amifactory.errors import AmifactoryError
+from amifactory.probes.run import ProbeError, run_probe
+from amifactory.spec.run import run_specs
+from amifactory.ssh import SshHost, SshTimeoutError, boot_identity, connected, probe_ssh, wait_for_ssh
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from amifactory.spec.result import SpecResult
 
 FACTS: dict[str, object] = {
     "image": "node",
@@ -97,17 +101,18 @@ class Bench:
     def run(
         self, timeout: timedelta = timedelta(minutes=1), facts: dict[str, object] | None = None
     ) -> SpecResult:
-        return run_specs(
-            self.folders,
-            self.host,
-            log=self.root / "spec.log",
-            junit=self.root / "junit.xml",
-            timeout=timeout,
-            environment=dict(os.environ),
-            facts=facts or FACTS,
-            on_line=self.lines.append,
-            cancelled=self.cancelled,
-        )
+        with connected(self.host, environment=os.environ) as configuration:
+            return run_specs(
+                self.folders,
+                configuration,
+                log=self.root / "spec.log",
+                junit=self.root / "junit.xml",
+                timeout=timeout,
+                environment=dict(os.environ),
+                facts=facts or FACTS,
+                on_line=self.lines.append,
+                cancelled=self.cancelled,
+            )
 
 
 @pytest.fixture
@@ -143,20 +148,18 @@ def test_a_failing_test_rejects_with_its_reason(bench: Bench) -> None:
     assert result.failures[0].test == "node/spec/test_it.py::test_bad"
     assert "no node" in result.failures[0].message
     assert result.problem is not None
-    assert result.problem.startswith("1 of 2 spec tests failed: node/spec/test_it.py::test_bad: ")
+    assert result.problem.startswith("1 of 2 tests failed: node/spec/test_it.py::test_bad: ")
 
 
 def test_no_test_at_all_rejects(bench: Bench) -> None:
     bench.spec("node", "x = 1\n")
-    assert bench.run().problem == "spec collected no tests"
+    assert bench.run().problem == "no test was collected"
 
 
-def test_a_spec_that_cannot_be_imported_rejects(bench: Bench) -> None:
+def test_a_spec_that_cannot_be_imported_says_nothing_of_the_build(bench: Bench) -> None:
     bench.spec("node", "import nothing_of_that_name\n\ndef test_x(host):\n    pass\n")
-    result = bench.run()
-    assert result.errors == 1
-    assert result.problem is not None
-    assert "nothing_of_that_name" in result.problem
+    with pytest.raises(AmifactoryError, match=r"node/spec/test_it.py.*nothing_of_that_name"):
+        bench.run()
 
 
 def test_a_spec_that_hangs_is_stopped(bench: Bench) -> None:
@@ -164,7 +167,7 @@ def test_a_spec_that_hangs_is_stopped(bench: Bench) -> None:
     began = time.monotonic()
     result = bench.run(timeout=timedelta(seconds=3))
     assert time.monotonic() - began < 12
-    assert result.problem == "spec did not end within 3 s (verify.timeout)"
+    assert result.problem == "it did not end within 3 s (verify.timeout)"
 
 
 def test_a_cancelled_run_says_nothing_of_the_build(bench: Bench) -> None:

@@ -3,7 +3,8 @@
 # worker lives for hours. New packages come with a new AMI.
 set -euo pipefail
 
-for unit in apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service dnf-makecache.timer man-db.timer; do
+for unit in apt-daily.timer apt-daily-upgrade.timer unattended-upgrades.service \
+  dnf-makecache.timer dnf-automatic.timer dnf-automatic-{download,install,notifyonly}.timer man-db.timer; do
   if systemctl cat "$unit" &>/dev/null; then
     systemctl mask --now --quiet "$unit"
   fi

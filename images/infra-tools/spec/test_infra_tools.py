@@ -39,3 +39,14 @@ def test_shellcheck_finds_a_mistake(host: Host) -> None:
     found = host.run("printf '#!/bin/sh\\necho $1\\n' | shellcheck -")
     assert found.rc == 1
     assert "SC2086" in found.stdout
+
+
+def test_kubeconfig_is_for_jobs_alone(host: Host) -> None:
+    with host.sudo():
+        found = host.check_output("stat --format '%U %a' /home/gitlab-runner/.kube/config")
+    assert found == "gitlab-runner 600"
+
+
+@pytest.mark.needs_tool("kubectl")
+def test_kubectl_reads_the_kubeconfig(host: Host) -> None:
+    assert host.check_output("sudo --login --user gitlab-runner kubectl config current-context") != ""

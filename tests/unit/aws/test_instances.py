@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +15,7 @@ from amifactory.errors import AwsError
 if TYPE_CHECKING:
     from amifactory.aws.session import AwsSession
 
+LAUNCHED = datetime(2026, 1, 15, 12, tzinfo=UTC)
 NAME = "amifactory-20260115T120000Z-abcdef-an-image-with-quite-a-long-name-x86_64"
 RUNNING = {"State": {"Name": "running"}, "PrivateIpAddress": "10.0.0.5", "PublicIpAddress": "192.0.2.5"}
 
@@ -29,7 +30,7 @@ class Bench:
 
     def answer_launch(self, request: dict[str, Any] | None = None) -> None:
         self.ec2.add_response("create_key_pair", {"KeyMaterial": "PEM"})
-        self.ec2.add_response("run_instances", {"Instances": [{"InstanceId": "i-1"}]}, request)
+        self.ec2.add_response("run_instances", {"Instances": [{"InstanceId": "i-1", "LaunchTime": LAUNCHED}]}, request)
 
     def answer_state(self, **instance: Any) -> None:
         self.ec2.add_response("describe_instances", {"Reservations": [{"Instances": [instance]}]})
@@ -61,7 +62,7 @@ def settings(**changes: Any) -> InstanceSettings:
     return InstanceSettings(**{**given, **changes})
 
 
-def test_an_instance_is_launched_once_ends_itself_and_wants_imdsv2(bench: Bench) -> None:
+def test_an_instance_is_launched_once_ends_itself_and_leaves_metadata_to_the_ami(bench: Bench) -> None:
     expected = {
         "ImageId": "ami-1",
         "InstanceType": "t3.large",
@@ -71,7 +72,6 @@ def test_an_instance_is_launched_once_ends_itself_and_wants_imdsv2(bench: Bench)
         "ClientToken": ANY,
         "InstanceInitiatedShutdownBehavior": "terminate",
         "UserData": "#!/bin/sh\nsystemd-run --on-active=30m systemctl poweroff\n",
-        "MetadataOptions": {"HttpTokens": "required", "HttpEndpoint": "enabled"},
         "NetworkInterfaces": [
             {
                 "DeviceIndex": 0,
@@ -89,6 +89,7 @@ def test_an_instance_is_launched_once_ends_itself_and_wants_imdsv2(bench: Bench)
     wanted = settings(subnet_id="subnet-1", instance_profile="ci-verify", public_ip=True, by_public_ip=True)
     with bench.fresh(wanted) as instance:
         assert (instance.address, instance.private_key) == ("192.0.2.5", "PEM")
+        assert instance.launched_at == LAUNCHED
     assert bench.told == []
 
 

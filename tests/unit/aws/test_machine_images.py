@@ -25,6 +25,7 @@ TAGS = identity_tags(
     fingerprint=FINGERPRINT,
     parent=AmiId("ami-parent"),
     offline=True,
+    carries_secret=("kubeconfig", "token"),
     run="run-1",
 )
 
@@ -62,6 +63,7 @@ def test_an_ami_with_our_tags_is_a_build(ec2: Stubber, session: AwsSession) -> N
     assert build.parent == "ami-parent"
     assert build.verdict is Verdict.CANDIDATE
     assert build.offline
+    assert build.carries_secret == ("kubeconfig", "token")
     assert build.created_at == datetime(2026, 1, 15, 12, tzinfo=UTC)
     assert build.snapshot_ids == ("snap-1",)
 
@@ -147,3 +149,21 @@ def test_the_name_of_a_build_fits_ec2() -> None:
     # EC2 API reference, CreateImage: 3 to 128 letters, digits, ()[] ./-'@_ and spaces.
     assert 3 <= len(name) <= 128
     assert name.endswith("/x86_64/abababababab-20260115T120000Z")
+
+
+def test_imdsv2_is_asked_for_by_the_ami(ec2: Stubber, session: AwsSession) -> None:
+    asked = {"ImageId": "ami-1", "ImdsSupport": {"Value": "v2.0"}}
+    ec2.add_response("modify_image_attribute", {}, asked)
+    ec2.add_client_error("modify_image_attribute", "UnauthorizedOperation", expected_params=asked)
+    MachineImages(session).require_imdsv2(AmiId("ami-1"))
+    with pytest.raises(AwsError, match="ModifyImageAttribute"):
+        MachineImages(session).require_imdsv2(AmiId("ami-1"))
+
+
+@pytest.mark.parametrize(("images", "name"), [([{"Name": "debian-12"}], "debian-12"), ([], None)])
+def test_the_name_of_an_ami_that_may_be_gone(
+    ec2: Stubber, session: AwsSession, images: list[dict[str, Any]], name: str | None
+) -> None:
+    query = {"Filters": [{"Name": "image-id", "Values": ["ami-1"]}], "MaxResults": 1000}
+    ec2.add_response("describe_images", {"Images": images}, query)
+    assert MachineImages(session).name(AmiId("ami-1")) == name

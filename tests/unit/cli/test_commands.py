@@ -15,7 +15,10 @@ from amifactory.cli.main import COMMANDS, Commands, cli
 if TYPE_CHECKING:
     from pathlib import Path
 
-HEAVY = ("boto3", "botocore", "moto", "docker", "hcl2", "lark", "pydantic", "rich", "pytest")
+HEAVY = (
+    *("boto3", "botocore", "cyclonedx", "docker", "hcl2", "jinja2", "lark", "moto", "pydantic"),
+    *("pytest", "rich"),
+)
 
 
 def all_commands() -> list[list[str]]:
@@ -69,7 +72,7 @@ def test_init_makes_a_factory_that_validates(tmp_path: Path) -> None:
     assert 'factory "my-ci"' in (folder / "factory.hcl").read_text()
     assert '"us-east-1"' in (folder / "factory.hcl").read_text()
     checked = CliRunner().invoke(cli, ["-C", str(folder), "validate", "--json"])
-    assert json.loads(checked.stdout) == {"ok": True, "problems": []}
+    assert json.loads(checked.stdout) == {"ok": True, "problems": [], "warnings": []}
     assert checked.exit_code == 0
 
 

@@ -139,10 +139,11 @@ def test_the_sandbox_leaves_out_what_only_the_account_has(tmp_path: Path) -> Non
     factory = (
         FACTORY + '    build {\n      instance_profile = "ci"\n      jobs = 5\n      offline = true\n    }\n'
     )
-    build = (
-        loaded(tmp_path, factory, base=BASE).for_sandbox(registry_mirror="http://10.0.0.2:5000").factory.build
+    sandboxed = loaded(tmp_path, factory, base=BASE).for_sandbox(
+        registry_mirror="http://10.0.0.2:5000", instance_profile="amifactory-sandbox"
     )
-    assert (build.instance_profile, build.jobs, build.offline) == (None, 5, True)
+    build = sandboxed.factory.build
+    assert (build.instance_profile, build.jobs, build.offline) == ("amifactory-sandbox", 5, True)
     assert build.registry_mirror == "http://10.0.0.2:5000"
 
 
@@ -285,6 +286,17 @@ def test_a_missing_factory_block(tmp_path: Path) -> None:
         ("max_age = 7", '2: max_age 7 is not a duration; write "30s", "5m", "2h" or "7d"'),
         ('instance_type = "large"', '2: instance_type.x86_64 "large" does not look like "t3.large"'),
         ('os = "debian"', '2: "os" chooses between source_ami blocks; an image with a parent has none'),
+        ('verify {\nregression = "20"\n}', '3: regression "20" is not a percentage; write "20%"'),
+        ('verify {\nregression = "0%"\n}', '3: regression "0%" is not a percentage; write "20%"'),
+        (
+            'verify {\nallow_leaks = ["/opt/key.pem"]\n}',
+            '3: allow_leaks "/opt/key.pem" is not a kind and a path, '
+            'such as "private-key:/opt/example/*.pem"',
+        ),
+        (
+            'drain {\non = ["spott"]\n}',
+            '3: "on" must be "spot" or "rebalance" or "termination", not "spott"; did you mean "spot"?',
+        ),
         ('verify {\nboot_timout = "5m"\n}', '3: unknown key "boot_timout"; did you mean "boot_timeout"?'),
         ('fleet "x" {\n}', '2: unknown block "fleet"'),
         ("description = 3 + 4", '2: "description" is computed by 3 + 4; only plain values can stand here'),
@@ -315,7 +327,8 @@ def test_bad_container_references(tmp_path: Path, reference: str) -> None:
             'owner = "Root"',
             '5: owner "Root" is not a user name; write "gitlab-runner" or "gitlab-runner:docker"',
         ),
-        ('when = "always"', '5: "when" must be "boot", not "always"'),
+        ('when = "always"', '5: "when" must be "boot" or "build", not "always"'),
+        ('format = "yaml"', '5: "format" must be "text" or "kubeconfig", not "yaml"'),
         ('value = "hunter2"', '5: unknown key "value"'),
     ],
 )
@@ -345,6 +358,17 @@ def test_two_secrets_in_one_file(tmp_path: Path) -> None:
     )
     with pytest.raises(ConfigError, match='6: secret has "/etc/token" twice'):
         load(tmp_path)
+
+
+def test_a_secret_of_the_same_name_at_another_path_than_an_ancestors(tmp_path: Path) -> None:
+    secret = 'secret "a" {{\nid = "x"\npath = "{}"\n}}\n'
+    base, node = f"{BASE}{secret.format('/etc/a')}", f'parent = "base"\n{secret.format("/etc/b")}'
+    assert problems(tmp_path, base=base, node=node) == [
+        'images/node/image.hcl:2: secret "a" is also one of image "base", which this one is built on, '
+        "at another path"
+    ]
+    (tmp_path / "images/node/image.hcl").write_text(f'parent = "base"\n{secret.format("/etc/a")}')
+    load(tmp_path)
 
 
 def test_parent_that_is_not_an_image(tmp_path: Path) -> None:

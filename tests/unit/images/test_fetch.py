@@ -104,7 +104,21 @@ def test_without_a_mirror_the_vendor_is_asked() -> None:
 
 
 def test_tool_without_a_pinned_version_names_what_to_add() -> None:
-    assert shell("pinned_version jdk-21", TOOL_JDK_21="21.0.5+11").stdout == "21.0.5+11\n"
     missing = shell("version=$(pinned_version jdk-21); echo not reached")
     assert missing.stdout == ""
     assert "pins no version of jdk-21" in missing.stderr
+
+
+def test_pinned_version_that_is_installed_is_noted_for_the_inventory(tmp_path: Path) -> None:
+    for version in ("21.0.4+7", "21.0.5+11"):
+        done = shell("pinned_version jdk-21", TOOL_JDK_21=version, DESTDIR=str(tmp_path))
+        assert done.stdout == f"{version}\n"
+    shell("pinned_version jdk-2", TOOL_JDK_2="2", DESTDIR=str(tmp_path))
+    assert (tmp_path / "etc/amifactory/tools").read_text() == "jdk-21: 21.0.5+11\njdk-2: 2\n"
+
+
+def test_what_is_left_out_is_said_and_noted(tmp_path: Path) -> None:
+    done = shell('left_out helm "the distribution has no package"', DESTDIR=str(tmp_path))
+    assert done.stdout == "amifactory:left-out:helm: the distribution has no package\n"
+    noted = (tmp_path / "etc/amifactory/left-out").read_text()
+    assert noted == "helm: the distribution has no package\n"

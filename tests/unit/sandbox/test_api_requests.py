@@ -135,7 +135,9 @@ def test_what_is_refused_says_why() -> None:
     assert refusal("s3", "PutObject") is None
     assert refusal("ssm", "GetParameter") is None
     assert "Parameter Store" in (refusal("ssm", "SendCommand") or "")
-    assert "secretsmanager" in (refusal("autoscaling", "CreateAutoScalingGroup") or "")
+    assert "secretsmanager" in (refusal("dynamodb", "CreateTable") or "")
+    assert refusal("autoscaling", "CompleteLifecycleAction") is None
+    assert "lifecycle actions" in (refusal("autoscaling", "CreateAutoScalingGroup") or "")
     assert "CreateImage" in (refusal("ec2", "RegisterImage") or "")
 
 

@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +23,7 @@ from amifactory.sandbox.machine import connect
 from amifactory.sandbox.state import SandboxState, StateFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 LISTEN = """
@@ -59,7 +60,9 @@ def state_of(pid: int, port: int) -> SandboxState:
         access_key_id="SANDBOXACCESSKEY",
         secret_access_key="sandbox",
         source_ami_id="ami-0123456789abcdef0",
+        instance_profile="amifactory-sandbox",
         stand_ins=("alpine:3.20",),
+        stand_in_secrets=("ci/kubeconfig",),
     )
 
 
@@ -68,11 +71,12 @@ def find(
     *,
     region: str = "eu-central-1",
     prepull: tuple[str, ...] = (),
+    secrets: Mapping[str, str] = MappingProxyType({}),
     environment: dict[str, str] = NO_DOCKER,
 ) -> SandboxState:
     return ensure(
-        root, region=region, state_bucket="example-amifactory-state", prepull=prepull, say=pytest.fail,
-        environment=environment,
+        root, region=region, state_bucket="example-amifactory-state", prepull=prepull, secrets=secrets,
+        say=pytest.fail, environment=environment,
     )  # fmt: skip
 
 
@@ -81,7 +85,8 @@ def test_a_running_sandbox_is_found_without_asking_docker(tmp_path: Path) -> Non
         state = state_of(pid, port)
         StateFolder(root=tmp_path).write(state)
         environment = {"DOCKER_HOST": f"tcp://127.0.0.1:{docker.getsockname()[1]}"}
-        assert find(tmp_path, prepull=("alpine:3.20",), environment=environment) == state
+        heard_of = {"ci/kubeconfig": "kubeconfig"}
+        assert find(tmp_path, prepull=("alpine:3.20",), secrets=heard_of, environment=environment) == state
         docker.setblocking(False)
         with pytest.raises(BlockingIOError):
             docker.accept()

@@ -28,7 +28,9 @@ STATE = SandboxState(
     access_key_id="SANDBOXACCESSKEY",
     secret_access_key="sandbox",
     source_ami_id="ami-0123456789abcdef0",
+    instance_profile="amifactory-sandbox",
     stand_ins=("alpine:3.20", "node:22"),
+    stand_in_secrets=("ci/kubeconfig",),
 )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from amifactory.spec.result import SpecResult, read_result
+from amifactory.spec.result import SpecCase, SpecResult, read_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,13 @@ def result(tmp_path: Path, *cases: str, exit_status: int = 0) -> SpecResult:
 
 
 def test_all_passed(tmp_path: Path) -> None:
-    assert result(tmp_path, GOOD, GOOD, SKIPPED) == SpecResult(passed=2, skipped=1, seconds=1.5)
+    found = result(tmp_path, GOOD, GOOD, SKIPPED)
+    assert (found.passed, found.skipped, found.seconds, found.failures) == (2, 1, 1.5, ())
+    assert (found.problem, found.broken) == (None, None)
+    assert found.cases[0] == SpecCase(
+        test="node/spec/test_node.py::test_good", outcome="passed", seconds=0.1, message=""
+    )
+    assert (found.cases[2].outcome, found.cases[2].message) == ("skipped", "left out")
 
 
 def test_a_failure_names_test_and_reason(tmp_path: Path) -> None:
@@ -41,7 +47,7 @@ def test_a_failure_names_test_and_reason(tmp_path: Path) -> None:
     assert found.failures[0].test == "node/spec/test_node.py::test_bad[npm]"
     assert found.failures[0].message == "AssertionError: no npm assert 1"
     assert found.problem == (
-        "1 of 2 spec tests failed: node/spec/test_node.py::test_bad[npm]: AssertionError: no npm assert 1"
+        "1 of 2 tests failed: node/spec/test_node.py::test_bad[npm]: AssertionError: no npm assert 1"
     )
 
 
@@ -50,12 +56,14 @@ def test_a_collection_error_says_what_could_not_be_imported(tmp_path: Path) -> N
     assert found.errors == 1
     assert found.problem is not None
     assert 'No module named "x"' in found.problem
+    assert found.broken is not None
+    assert "node/spec/test_node.py" in found.broken
 
 
 def test_many_failures_are_counted_not_listed(tmp_path: Path) -> None:
     found = result(tmp_path, *[BAD] * 10, exit_status=1)
     assert found.problem is not None
-    assert found.problem.startswith("10 of 10 spec tests failed: ")
+    assert found.problem.startswith("10 of 10 tests failed: ")
     assert found.problem.endswith("; and 7 more")
     assert len(found.failures) == 10
 
@@ -63,8 +71,8 @@ def test_many_failures_are_counted_not_listed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cases", "exit_status", "problem"),
     [
-        ([], 5, "spec collected no tests"),
-        ([SKIPPED], 0, "spec proves nothing: every test was skipped"),
+        ([], 5, "no test was collected"),
+        ([SKIPPED], 0, "every test was skipped, which proves nothing"),
         ([], 4, "pytest ended with exit status 4: the last line"),
         ([GOOD], 3, "pytest ended with exit status 3: the last line"),
         ([GOOD], -9, "pytest ended with exit status -9: the last line"),

@@ -2,7 +2,6 @@
 # What differs between distributions, and what a build says of itself; sourced by provision scripts.
 
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1
-readonly LEFT_OUT=/etc/amifactory/left-out
 
 # Whether only the distribution's packages may be used.
 offline() {
@@ -43,17 +42,24 @@ quietly() {
   return "$status"
 }
 
+# Writes "name: value" into a file of the AMI that has one line for each name.
+note() {
+  local file=${DESTDIR:-}/etc/amifactory/$1 name=$2 value=$3
+  install --directory "${file%/*}"
+  touch "$file"
+  sed --in-place "/^$name: /d" "$file"
+  echo "$name: $value" >>"$file"
+}
+
 # Notes that a tool is not in the image: for the build's log, and in the AMI for its spec.
 left_out() {
   local tool=$1 why=$2
   echo "amifactory:left-out:$tool: $why"
-  install --directory "${LEFT_OUT%/*}"
-  touch "$LEFT_OUT"
-  sed --in-place "/^$tool: /d" "$LEFT_OUT"
-  echo "$tool: $why" >>"$LEFT_OUT"
+  note left-out "$tool" "$why"
 }
 
-# Prints the version image.hcl pins for a tool, or fails.
+# Prints the version image.hcl pins for a tool that is now installed, and notes it in the AMI for its
+# inventory; or fails.
 pinned_version() {
   local name=${1^^}
   local variable=TOOL_${name//-/_}
@@ -61,6 +67,7 @@ pinned_version() {
     echo "image.hcl pins no version of $1: add it to tools" >&2
     return 1
   fi
+  note tools "$1" "${!variable}"
   echo "${!variable}"
 }
 

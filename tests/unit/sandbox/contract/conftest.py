@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+import urllib.request
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING, Any
@@ -91,6 +93,7 @@ def settings() -> ServerSettings:
         instance_endpoint=f"http://10.99.0.1:{port}",
         region=REGION,
         state_bucket="example-amifactory-state",
+        instance_profile="amifactory-sandbox",
         access_key_id="AKIAIOSFODNN7EXAMPLE",
         secret_access_key="wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
         reserved=16,
@@ -204,3 +207,18 @@ def code() -> Callable[..., str]:
         return str(refused.value.response["Error"]["Code"])
 
     return code
+
+
+@pytest.fixture
+def admin(endpoint: str, world: Any) -> Iterator[Callable[..., Any]]:
+    """Calls the admin endpoint; failures left over are removed afterwards."""
+    del world
+
+    def admin(method: str, what: str, body: object = None) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{endpoint}/amifactory/{what}", method=method, data=data)  # noqa: S310
+        with urllib.request.urlopen(request) as answer:  # noqa: S310
+            return json.load(answer)
+
+    yield admin
+    admin("DELETE", "failures")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import urllib.error
 import urllib.request
@@ -16,26 +15,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import boto3
 
     from amifactory.sandbox.driver import ServerSettings
-
-
-@pytest.fixture
-def admin(endpoint: str, world: Any) -> Iterator[Callable[..., Any]]:
-    """Calls the admin endpoint; failures left over are removed afterwards."""
-    del world
-
-    def admin(method: str, what: str, body: object = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{endpoint}/amifactory/{what}", method=method, data=data)  # noqa: S310
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return json.load(answer)
-
-    yield admin
-    admin("DELETE", "failures")
 
 
 @pytest.mark.parametrize(

@@ -267,22 +267,15 @@ def test_an_unknown_key_fails_the_copy_not_the_call(
     assert image(ec2, good)["BlockDeviceMappings"][0]["Ebs"]["Encrypted"] is True
 
 
-def test_attributes_that_can_be_changed(ec2: Any, made: str, run: Callable[..., str]) -> None:
-    """ModifyImageAttribute: Description, LaunchPermission, and ImdsSupport, which makes tokens required."""
+def test_attributes_that_can_be_changed(ec2: Any, made: str) -> None:
+    """ModifyImageAttribute: Description, LaunchPermission; for ImdsSupport see test_imdsv2.py."""
     ec2.modify_image_attribute(ImageId=made, Description={"Value": "new"})
     ec2.modify_image_attribute(ImageId=made, LaunchPermission={"Add": [{"UserId": "210987654321"}]})
-    ec2.modify_image_attribute(ImageId=made, ImdsSupport={"Value": "v2.0"})
     permissions = ec2.describe_image_attribute(ImageId=made, Attribute="launchPermission")[
         "LaunchPermissions"
     ]
-    found = image(ec2, made)
-    assert (found["Description"], found["ImdsSupport"]) == ("new", "v2.0")
+    assert image(ec2, made)["Description"] == "new"
     assert permissions == [{"UserId": "210987654321"}]
-    instance = run(ImageId=made)
-    options = ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0][
-        "MetadataOptions"
-    ]
-    assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 2)
 
 
 def test_a_disabled_image_is_hidden_and_not_launched(

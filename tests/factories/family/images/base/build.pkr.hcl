@@ -2,7 +2,21 @@ build {
   sources = ["source.amazon-ebs.worker"]
 
   provisioner "shell" {
-    script          = "provision/install.sh"
-    execute_command = "sudo bash '{{ .Path }}'"
+    inline = ["mkdir -p ${local.staging}"]
+  }
+
+  provisioner "file" {
+    sources     = ["shared", "hooks"]
+    destination = "${local.staging}/"
+  }
+
+  provisioner "shell" {
+    environment_vars = local.environment
+    execute_command  = local.run_as_root
+    scripts = [
+      "provision/install.sh",
+      "shared/provision/install-hooks.sh",
+      "shared/provision/clean-up.sh",
+    ]
   }
 }

@@ -3,6 +3,6 @@ build {
 
   provisioner "shell" {
     script          = "provision/install.sh"
-    execute_command = "sudo bash '{{ .Path }}'"
+    execute_command = "sudo bash '{{ .Path }}' && sudo clean-up"
   }
 }

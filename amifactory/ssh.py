@@ -1,8 +1,9 @@
-"""SSH to a fresh instance: a private client configuration, and waiting until it lets us in."""
+"""SSH to a fresh instance: waiting until it lets us in, and one connection for all that is done there."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 ALIAS = "instance"
 """The host's name in the configuration file."""
 
+CONNECTION_LOST = 255
+"""ssh's exit status when the connection failed, not the command (ssh(1), EXIT STATUS)."""
+
 _CONNECT_SECONDS = 5
 _RETRY_SECONDS = 1.0
+_START_TIME = 19
+"""The field ``starttime``, 22nd of /proc/PID/stat (proc(5)), counted from after the name."""
 
 
 class SshTimeoutError(AmifactoryError):
@@ -68,8 +74,8 @@ def ssh_configuration(host: SshHost) -> Iterator[Path]:
             f'UserKnownHostsFile "{folder}/known_hosts"',
             "GlobalKnownHostsFile /dev/null",
             f"ConnectTimeout {_CONNECT_SECONDS}",
-            "ServerAliveInterval 15",
-            "ServerAliveCountMax 4",
+            "ServerAliveInterval 10",
+            "ServerAliveCountMax 3",
             f'ControlPath "{folder}/master"',
             "LogLevel ERROR",
         ]
@@ -101,6 +107,39 @@ def ssh_master(configuration: Path, *, environment: Mapping[str, str]) -> Iterat
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # with its proxy command, if any
         process.wait()
+
+
+@contextmanager
+def connected(host: SshHost, *, environment: Mapping[str, str]) -> Iterator[Path]:
+    """Yields the ssh_config of a host to which a connection is held open.
+
+    Raises:
+        MissingToolError: There is no ssh on this machine.
+    """
+    if shutil.which("ssh", path=environment.get("PATH")) is None:
+        raise MissingToolError("ssh is not installed", hint="apt-get install openssh-client")
+    with ssh_configuration(host) as configuration, ssh_master(configuration, environment=environment):
+        yield configuration
+
+
+def boot_identity(configuration: Path, *, environment: Mapping[str, str]) -> str | None:
+    """Returns what is different after each boot; None when the instance does not answer.
+
+    The kernel's boot id, and the start of the first process: containers share the former with their host.
+    """
+    done = subprocess.run(
+        ["ssh", "-F", str(configuration), ALIAS, "cat /proc/sys/kernel/random/boot_id /proc/1/stat"],
+        env=dict(environment),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        return None
+    boot_id, _, stat = done.stdout.partition("\n")
+    return f"{boot_id} {stat.rpartition(')')[2].split()[_START_TIME]}"
 
 
 def wait_for_ssh(

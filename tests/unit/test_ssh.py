@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amifactory.domain.cancellation import Cancellation, CancelledError
-from amifactory.spec.ssh import SshHost, SshTimeoutError, ssh_configuration, wait_for_ssh
+from amifactory.ssh import SshHost, SshTimeoutError, ssh_configuration, wait_for_ssh
 
 HOST = SshHost(address="10.0.0.7", user="admin", key_file=Path("/keys/one"), port=2222)
 

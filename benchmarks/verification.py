@@ -1,0 +1,106 @@
+"""``verification``: what proving a build takes over booting it and running its specs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from factories import aws_of, copy_own_factory, sandbox
+from measure import PYTHON, ROOT, Taken, interleave, median_difference, median_ratio
+from report import Measurement
+
+from amifactory.sbom import from_cyclonedx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from measure import Bench
+
+IMAGE = "node"
+FAMILY = ("base-docker", IMAGE)
+"""The image and its ancestors."""
+
+SPEC = """\
+def test_there_are_many_packages(host):
+    assert len(host.check_output("dpkg-query --show").splitlines()) >= 500
+"""
+
+
+def measure(bench: Bench) -> Iterator[Measurement]:
+    """Yields the time of ``verify`` next to that of booting until SSH answers and of pytest by itself."""
+    root = copy_own_factory(bench.folder())
+    (root / "images" / IMAGE / "spec/test_packages.py").write_text(SPEC)
+    rounds = bench.rounds(5)
+    with sandbox(bench, root) as state:
+        built = json.loads(bench.amifactory(root, "--sandbox", "build", IMAGE, "--json").output)["builds"]
+        (ami_id,) = (build["ami_id"] for build in built if build["image"] == IMAGE)
+        reports = root / ".amifactory/reports" / ami_id
+        environment = {**aws_of(state), **_plugin(bench, root)}
+        taken = interleave(
+            rounds,
+            lambda: _verify(bench, root, reports),
+            lambda: _boot_and_test(bench, root, ami_id, environment),
+        )
+    packages = len(from_cyclonedx((reports / "sbom.cdx.json").read_text()).packages)
+    figure = partial(Measurement, benchmark="verification", rounds=rounds)
+    yield figure(
+        what=f"verify - (boot until SSH + pytest), {packages} packages",
+        value=median_difference(taken),
+        unit="s",
+        limit=10,
+    )
+    yield figure(what="verify / (boot until SSH + pytest)", value=median_ratio(taken), unit="x", limit=None)
+    for what, seconds in _parts(taken).items():
+        yield figure(what=f"part of it: {what}", value=seconds, unit="s", limit=None)
+
+
+def _plugin(bench: Bench, root: Path) -> dict[str, str]:
+    """Returns the variables that give pytest the fixtures of specs, and these what they ask for.
+
+    That is what the build was told, merged as amifactory merges it.
+    """
+    run = max((root / ".amifactory/runs").iterdir())
+    told = [
+        json.loads((run / f"{name}-x86_64/context/recipe.auto.pkrvars.json").read_text()) for name in FAMILY
+    ]
+    facts = bench.folder() / "facts.json"
+    merged = {what: {**told[0][what], **told[1][what]} for what in ("tools", "prepull")}
+    facts.write_text(json.dumps({**told[-1], "image": IMAGE, **merged}))
+    return {"AMIFACTORY_FACTS": str(facts), "PYTEST_PLUGINS": "amifactory.spec.plugin"}
+
+
+def _verify(bench: Bench, root: Path, reports: Path) -> Taken:
+    """Times ``amifactory verify``; its output is the report."""
+    taken = bench.amifactory(root, "--sandbox", "verify", IMAGE)
+    return replace(taken, output=(reports / "report.json").read_text())
+
+
+def _boot_and_test(bench: Bench, root: Path, ami_id: str, environment: Mapping[str, str]) -> Taken:
+    """Times booting and pytest, without what comes before and after; the output has the seconds of each."""
+    specs = [root / "images" / name / "spec" for name in ("_shared", *FAMILY)]
+    script = ROOT / "benchmarks/bare_verify.py"
+    taken = bench.run(PYTHON, script, ami_id, *specs, environment=environment)
+    seconds = taken.output.splitlines()[-1]
+    return replace(taken, wall=sum(json.loads(seconds).values()), output=seconds)
+
+
+def _parts(taken: Sequence[tuple[Taken, ...]]) -> dict[str, float]:
+    """Returns the medians of what a verification spends on more than booting and testing."""
+    found: list[dict[str, float]] = []
+    for verified, bare in taken:
+        report: dict[str, Any] = json.loads(verified.output)
+        phases = {phase["name"]: phase["seconds"] for phase in report["timeline"]}
+        by_hand = json.loads(bare.output)
+        found.append(
+            {
+                "ready signal, first docker runs": phases["waiting until ready"],
+                "spec beside leak scan and inventory - spec alone": phases["running the spec"]
+                - by_hand["spec"],
+                "leak scan after the spec": phases.get("looking for leaks", 0.0),
+            }
+        )
+    return {what: median(each[what] for each in found) for what in found[0]}
