@@ -1,8 +1,8 @@
 """What verification takes by hand: boot the AMI, wait for SSH, run pytest with testinfra, clean up.
 
 Usage: bare_verify.py AMI_ID SPEC_FOLDER..., with AWS in the environment. Looks at AWS and SSH once a
-second, as amifactory does in the sandbox. The last line is JSON: the seconds from launch until SSH answers,
-and those of pytest.
+second, as amifactory does in the sandbox, and shares one connection as it does. The last line is JSON: the
+seconds from launch until SSH answers, and those of pytest.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ SSH = """\
 Host *
   BatchMode yes
   ConnectTimeout 5
+  ControlPath {key}-%C
   IdentityFile {key}
   StrictHostKeyChecking no
   UserKnownHostsFile /dev/null

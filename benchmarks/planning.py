@@ -146,6 +146,7 @@ def _built(wanted: Sequence[Wanted]) -> Replay:
             fingerprint=want.fingerprint,
             parent=_ami_id(numbers[want.parent]) if want.parent else SOURCE.ami_id,
             offline=False,
+            carries_secret=(),
             run="20260101T000000Z-000000",
         )
         items.append(

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "help": "startup",
     "noop": "noop",
     "plan": "planning",
+    "leaks": "leak_scan",
     "orchestration": "orchestration",
     "parallel": "parallel",
     "sandbox": "warm_sandbox",

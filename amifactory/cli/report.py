@@ -58,7 +58,7 @@ def report(app: App, build: str, file: TextIO | None, as_json: bool, architectur
     elif file:
         _write_page(app, file, make_page(facts))
     else:
-        _print_summary(make_page(facts))
+        print_summary(make_page(facts))
 
 
 def _write_page(app: App, file: TextIO, page: Page) -> None:
@@ -89,7 +89,8 @@ def _as_json(facts: Facts) -> dict[str, object]:
     }
 
 
-def _print_summary(page: Page) -> None:
+def print_summary(page: Page) -> None:
+    """Prints how a build is, what is in it, and where there is more."""
     verdict = click.style(page.verdict, fg=COLORS[page.verdict])
     click.echo(f"{click.style(f'{page.image}/{page.architecture}', bold=True)}  {page.ami_id}  {verdict}")
     _print_lines([page.sentence, *page.warnings, ""])
@@ -136,7 +137,7 @@ def _more_lines(page: Page) -> Iterator[str]:
     elif page.not_compared:
         yield f"Changes: {page.not_compared}"
     if page.inventory:
-        counts = [f"{found.count} {found.name.lower()}" for found in page.inventory if found.name != "System"]
+        counts = [f"{found.name.lower()} {found.count}" for found in page.inventory if found.name != "System"]
         yield f"Inventory: {', '.join(counts)}"
 
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from amifactory.sandbox.lifecycle import Machine, SandboxStatus
 
 HEADERS = ("INSTANCE", "STATE", "ADDRESS", "NAME")
+NOTICE_OPTIONS: dict[str, set[str]] = {
+    "spot": {"after", "action"},
+    "rebalance": set(),
+    "terminate": {"hook", "group", "heartbeat_timeout"},
+}
+"""Which options of ``notify`` go with which event."""
 
 
 @click.group()
@@ -162,9 +168,7 @@ def _instance(app: App, prefix: str) -> Machine:
 @sandbox.command()
 @click.argument("instance_id", metavar="ID")
 @click.argument("event", type=click.Choice(["spot", "rebalance", "terminate"]))
-@click.option(
-    "--after", "seconds", metavar="SECONDS", type=float, help="spot: when it comes; as on AWS: 120."
-)
+@click.option("--after", metavar="SECONDS", type=float, help="spot: when it comes; as on AWS: 120.")
 @click.option("--action", type=click.Choice(["terminate", "stop"]), help="spot: what it does.")
 @click.option(
     "--hook", metavar="NAME", help="terminate: the lifecycle hook that is waited for; none: at once."
@@ -192,8 +196,12 @@ def notify(app: App, /, instance_id: str, event: str, **options: object) -> None
     """
     from amifactory.sandbox.admin import give_notice  # noqa: PLC0415
 
-    machine = _instance(app, instance_id)
     given = {name: value for name, value in options.items() if value is not None}
+    for name in sorted(given.keys() - NOTICE_OPTIONS[event]):
+        raise UsageError(
+            f"--{name.replace('_', '-')} does not go with {event}", hint="amifactory sandbox notify --help"
+        )
+    machine = _instance(app, instance_id)
     print_json(give_notice(app.root, instance_id=machine.instance_id, event=event, **given))
 
 

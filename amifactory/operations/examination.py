@@ -15,7 +15,8 @@ from amifactory.domain.inventory import Inventory, read_inventory
 from amifactory.domain.model import Verdict
 from amifactory.domain.references import registry_hosts
 from amifactory.errors import AwsError
-from amifactory.operations.plan import root_source, spec_folders
+from amifactory.operations.plan import drains, root_source, spec_folders
+from amifactory.operations.secrets import secrets_of
 from amifactory.probes.run import ProbeError, run_probe
 from amifactory.spec.run import run_specs
 from amifactory.ssh import SshHost, SshTimeoutError, boot_identity, connected, wait_for_ssh
@@ -180,13 +181,16 @@ class Examiner:
         """
         self._step(subject, timeline, "waiting until ready")
         prepull = spec_facts(subject.target, subject.recipe, self.ancestors)["prepull"]
-        verify = self._image(subject).verify
+        configuration, image = self.workshop.configuration, self._image(subject)
+        verify = image.verify
         measured = self._probe(
             "measure",
             {
                 "prepull": prepull,
                 "registries": registry_hosts(prepull),
                 "ready_timeout": verify.ready_timeout.total_seconds(),
+                "secrets": [secret.name for secret in secrets_of(configuration, image)],
+                "drains": drains(configuration, image),
             },
             fresh.configuration,
             timeout=verify.ready_timeout + verify.timeout,

@@ -173,6 +173,11 @@ def lineage(configuration: Configuration, image: Image) -> tuple[Image, ...]:
     return tuple(found)
 
 
+def drains(configuration: Configuration, image: Image) -> bool:
+    """Returns whether instances of an image watch for notices: it says so, or an ancestor does."""
+    return any(ancestor.drain for ancestor in lineage(configuration, image))
+
+
 def root_source(configuration: Configuration, image: Image) -> SourceAmiFilter:
     """Returns the source AMI block that an image's first ancestor is built on."""
     source = lineage(configuration, image)[-1].source

@@ -1,13 +1,13 @@
 """Looks at a freshly booted instance's disk as an attacker would: what of its makers did the AMI keep?
 
 Runs on the instance as root, beside the spec: one worker for each core, at low priority. Every file is read
-once. However many secrets are looked for, in however many forms, costs little: text is *folded*, to lower case
-without white space, quotes and the punctuation of base64. What occurs in a text also occurs folded in the
-folded text, however it was wrapped. Where it does, its exact forms decide.
+once. However many secrets are looked for, in however many forms, costs little: text is *folded*, to lower
+case without white space, quotes and the punctuation of base64. What occurs in a text also occurs folded in
+the folded text, however it was wrapped. Where it does, its exact forms decide.
 
-Input: ``{"values": [{"name": "what it is", "value": "…"}], "allow": ["kind:glob of paths"]}``; ``root`` if it is
-not ``/``. The secrets that the instance fetched are read where ``/etc/amifactory/secrets.json`` says. No value is
-in the output, not even in a file's name.
+Input: ``{"values": [{"name": "what it is", "value": "…"}], "allow": ["kind:glob of paths"]}``, and ``root``
+if it is not ``/``. The secrets that the instance fetched are read where ``/etc/amifactory/secrets.json``
+says. No value is in the output, not even in a file's name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ import time
 import zlib
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -59,7 +59,7 @@ class Instance(NamedTuple):
     """What is looked at.
 
     Attributes:
-        booted_at: Start of process 1, in seconds since 1970. A file that changed before was in the AMI.
+        booted_at: Start of process 1, in seconds since 1970.
         mounts: ``/proc/self/mountinfo``.
         keys: The base64 part of the public keys this boot was given; None when that is unknown.
         rpm: The program that knows what packages were shipped with.
@@ -73,8 +73,11 @@ class Instance(NamedTuple):
     rpm: str = "rpm"
 
     def had(self, file: File) -> bool:
-        """Returns whether a file was in the AMI as it is now."""
-        return file.status.st_ctime < self.booted_at
+        """Returns whether a file came with the AMI: when it, or at least its content, last changed tells.
+
+        On an overlay, to open a file for writing is a change of the file, even if nothing is written.
+        """
+        return min(file.status.st_ctime, file.status.st_mtime) < self.booted_at
 
 
 class File(NamedTuple):
@@ -491,8 +494,8 @@ def has_docker_auth(raw: bytes) -> bool:
 
 
 _ENVIRONMENT = re.compile(
-    rb"(?<![^\0\n,{\"' ])(SHLVL|SSH_CONNECTION|SSH_CLIENT|PACKER_BUILD_NAME|PACKER_BUILDER_TYPE|PACKER_HTTP_ADDR"
-    rb"|SUDO_COMMAND|SUDO_USER|SUDO_UID)\"?(?:=|: ?)[\"']?[\w/.]"
+    rb"(?<![^\0\n,{\"' ])(SHLVL|SSH_CONNECTION|SSH_CLIENT|PACKER_BUILD_NAME|PACKER_BUILDER_TYPE"
+    rb"|PACKER_HTTP_ADDR|SUDO_COMMAND|SUDO_USER|SUDO_UID)\"?(?:=|: ?)[\"']?[\w/.]"
 )
 
 
@@ -502,7 +505,7 @@ def has_environment(raw: bytes) -> bool:
 
 
 class Look(NamedTuple):
-    """How a kind of leak is told from content: ``found`` decides where the folded text has one of ``words``."""
+    """How a kind of leak is told from content: ``found`` decides if the folded text has one of ``words``."""
 
     kind: str
     words: tuple[bytes, ...]
@@ -553,9 +556,10 @@ def kinds_within(file: File, raw: bytes, folded: bytes, instance: Instance) -> s
     kinds = {one.kind for one in LOOKS if any(word in folded for word in one.words) and one.found(raw)}
     if _HOST_KEY.search(file.path):
         kinds.discard("private-key")
-    if _ANY_PLACE.search(file.path) and (instance.had(file) or not _MADE_AT_BOOT.search(file.path)):
-        if any(place.search(file.path) and content.search(raw) for place, content in PLACES):
-            kinds.add("cloud-credentials")
+    in_ami = instance.had(file) or not _MADE_AT_BOOT.search(file.path)
+    if in_ami and _ANY_PLACE.search(file.path):
+        credentials = (content.search(raw) for place, content in PLACES if place.search(file.path))
+        kinds |= {"cloud-credentials"} if any(credentials) else set()
     return kinds
 
 
@@ -596,7 +600,7 @@ def identity_of(file: File, first: bytes, instance: Instance) -> str | None:
 
 
 _LOGIN = {384: "<h338xi40x", 400: "<h342xq48x"}
-"""Size of ``struct utmp`` to where ``ut_type`` and ``tv_sec`` are in it, on x86-64 and on ARM (glibc, utmp.h)."""
+"""Size of ``struct utmp``, on x86-64 and ARM, to where its ``ut_type`` and ``tv_sec`` are (glibc, utmp.h)."""
 _USER_PROCESS = 7
 """Type of the entries that tell of a login; others tell of boots and shutdowns (utmp(5))."""
 _EARLIEST = 1e9
@@ -749,6 +753,10 @@ def _extents(descriptor: int) -> Iterator[tuple[int, int]]:
             yield start, end
 
 
+_PROGRAM = b"\x7fELF"
+"""What keys are compiled into it, its makers have given to everybody."""
+
+
 class Scan:
     """Looks for all kinds of leaks in files."""
 
@@ -776,14 +784,18 @@ class Scan:
 
     def _in_file(self, file: File) -> Iterator[Finding]:
         own = self._secrets.own.get(file.path) if file.status.st_nlink == 1 else None
+        has_kinds = own is None
         with self._opened(file) as descriptor:
             for number, raw in enumerate(chunks_of(file, descriptor)):
+                if not number:
+                    identity = identity_of(file, raw, self._instance)
+                    yield from [Finding(identity, file.path)] if identity else []
+                    has_kinds = has_kinds and not raw.startswith(_PROGRAM)
                 folded = fold(raw)
                 for part in self._needles.within(raw, folded) - (own or frozenset()):
                     yield Finding("secret-value", file.path, self._secrets.names[part])
-                kinds = kinds_within(file, raw, folded, self._instance) if own is None else set()
-                identity = None if number else identity_of(file, raw, self._instance)
-                yield from (Finding(kind, file.path) for kind in {*kinds, identity} if kind)
+                kinds = kinds_within(file, raw, folded, self._instance) if has_kinds else set()
+                yield from (Finding(kind, file.path) for kind in kinds)
 
     def _in_names(self, files: Sequence[File]) -> Iterator[Finding]:
         """Looks at all names at once first, as there is hardly ever anything in them."""
@@ -825,15 +837,14 @@ _LAYER = re.compile(r"^.*?/(?:overlay2?/[^/]+/diff|snapshots/\d+/fs)(?=/)")
 
 
 def _is_as_shipped(finding: Finding, instance: Instance) -> bool:
-    """Returns whether it is about a file that is as its package has it: examples, tests, manuals."""
+    """Returns whether it is in a file that is as its package has it: examples, tests, manuals."""
     if finding.kind not in _SHIPPED:
         return False
     layer = _LAYER.match(finding.file)
     top = layer[0] if layer else ""
     path = finding.file[len(top) :]
-    shipped = _dpkg_sums(instance.root / top.lstrip("/")).get(path) or (
-        not top and _rpm_sums(path, instance.rpm)
-    )
+    shipped = _dpkg_sums(instance.root / top.lstrip("/")).get(path)
+    shipped = shipped or (set() if top else _rpm_sums(path, instance.rpm))
     if not shipped:
         return False
     content = Path(f"{instance.root}{finding.file}").read_bytes()
@@ -843,7 +854,7 @@ def _is_as_shipped(finding: Finding, instance: Instance) -> bool:
 
 @cache
 def _dpkg_sums(root: Path) -> Mapping[str, set[str]]:
-    """Returns the checksums of each packaged file; it may have come to be below /usr since it was packaged."""
+    """Returns the checksums of each packaged file; it may have come to be below /usr since."""
     sums: dict[str, set[str]] = {}
     for file in (root / "var/lib/dpkg/info").glob("*.md5sums"):
         for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
@@ -872,40 +883,42 @@ _START_TIME = 19
 
 
 def this_instance(root: str) -> Instance:
-    """Returns the instance this runs on, or what of it is below a folder."""
-    started_at = int(Path("/proc/1/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[_START_TIME])
-    (booted_at,) = re.findall(r"^btime (\d+)", Path("/proc/stat").read_text(encoding="utf-8"), re.MULTILINE)
+    """Returns the instance this runs on, or what of it is below a folder; its keys are not known yet."""
+    kernel_started_at = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+    ticks = int(Path("/proc/1/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[_START_TIME])
     return Instance(
         root=Path(root),
-        booted_at=int(booted_at) + started_at / os.sysconf("SC_CLK_TCK"),
+        booted_at=kernel_started_at + ticks / os.sysconf("SC_CLK_TCK"),
         mounts=Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape"),
-        keys=_given_keys(),
+        keys=None,
         workers=len(os.sched_getaffinity(0)),
     )
 
 
-def _given_keys() -> frozenset[bytes] | None:
+def given_keys(service: str) -> frozenset[bytes] | None:
     """Returns the public keys that EC2's metadata service names; None when it does not answer."""
-    connection = HTTPConnection(_IMDS, timeout=2)
+    connection = HTTPConnection(service, timeout=2)
 
     def ask(method: str, path: str, **headers: str) -> str:
         named = {f"X-aws-ec2-metadata-{name}": value for name, value in headers.items()}
         connection.request(method, f"/latest/{path}", headers=named)
         answer = connection.getresponse()
         text = answer.read().decode()
+        if answer.status not in {HTTPStatus.OK, HTTPStatus.NOT_FOUND}:  # the latter where there is no key
+            raise HTTPException(answer.reason)
         return text if answer.status == HTTPStatus.OK else ""
 
-    try:
+    with closing(connection), suppress(OSError, HTTPException):
         token = ask("PUT", "api/token", **{"token-ttl-seconds": "60"})
         listed = ask("GET", "meta-data/public-keys/", token=token)
         numbers = [line.partition("=")[0] for line in listed.splitlines()]
         texts = [ask("GET", f"meta-data/public-keys/{number}/openssh-key", token=token) for number in numbers]
-    except (OSError, HTTPException):
-        return None
-    return frozenset(key for text in texts for key in _PUBLIC_KEY.findall(text.encode()))
+        return frozenset(key for text in texts for key in _PUBLIC_KEY.findall(text.encode()))
+    return None
 
 
 if __name__ == "__main__":
     os.nice(_NICENESS)
     _given = json.load(sys.stdin)
-    json.dump(main(_given, this_instance(_given.get("root", "/"))), sys.stdout)
+    _instance = this_instance(_given.get("root", "/"))
+    json.dump(main(_given, _instance._replace(keys=given_keys(_IMDS))), sys.stdout)

@@ -7,7 +7,8 @@ the image from a cold disk. So nothing here reads an image's layers before that,
 Times are by the instance's clock as it stands at the end. Those of units are taken from a clock that nobody
 sets, so it does not matter when time synchronization put the other one right.
 
-Input: ``{"prepull": {reference: digest}, "registries": ["host", "host:port"], "ready_timeout": seconds}``.
+Input: ``{"prepull": {reference: digest}, "registries": ["host", "host:port"], "ready_timeout": seconds,
+"secrets": [names], "drains": bool}``.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 READY_PROGRAM = "/usr/local/bin/amifactory-ready"
+SETTINGS = "/etc/amifactory"
 READY_SPARE = 30.0
 """Seconds that `READY_PROGRAM` may take longer than its own limit."""
 RUN_SECONDS = 300.0
@@ -114,6 +116,13 @@ class Instance:
         """Returns the text of a file."""
         return Path(path).read_text(encoding="utf-8", errors="replace")
 
+    def read_or(self, path: str, otherwise: str) -> str:
+        """Returns the text of a file, or this where there is none."""
+        try:
+            return self.read(path)
+        except FileNotFoundError:
+            return otherwise
+
     def append(self, path: str, text: str) -> None:
         """Adds to a file, which stays the same file: it may be a mount."""
         with Path(path).open("a", encoding="utf-8") as file:
@@ -146,6 +155,7 @@ def main(given: Mapping[str, Any], instance: Instance | None = None) -> dict[str
     here = instance or Instance()
     prepull: Mapping[str, str] = given["prepull"]
     ready_at, ready_problem = wait_until_ready(here, given["ready_timeout"])
+    ready_problem = ready_problem or unlisted_settings(here, given["secrets"], drains=given["drains"])
     docker = ask_docker(here)
     cut_off, uncut = cut_off_registries(here, [*given["registries"], *docker.ways_out])
     first_run, problems = prove_images(here, prepull, docker.problem, uncut)
@@ -158,6 +168,20 @@ def main(given: Mapping[str, Any], instance: Instance | None = None) -> dict[str
         "cut_off": cut_off,
         "disk_used_bytes": disk_used(here),
     }
+
+
+def unlisted_settings(here: Instance, secrets: Sequence[str], *, drains: bool) -> dict[str, str] | None:
+    """Returns which settings of the image its hooks do not know of, so that nothing came of them."""
+    known = {secret["name"] for secret in json.loads(here.read_or(f"{SETTINGS}/secrets.json", "[]"))}
+    missing = [f'secret "{name}"' for name in secrets if name not in known]
+    if drains and not here.read_or(f"{SETTINGS}/drain.json", ""):
+        missing.append("drain")
+    if not missing:
+        return None
+    return _image_fault(
+        f"the instance knows nothing of {', '.join(missing)}: "
+        "shared/provision/install-hooks.sh lists it, and build.pkr.hcl has to run that"
+    )
 
 
 def wait_until_ready(here: Instance, timeout: float) -> tuple[float | None, dict[str, str] | None]:

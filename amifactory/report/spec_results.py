@@ -46,7 +46,7 @@ class SpecResults:
     """The whole section.
 
     Attributes:
-        problem: Why the spec rejects the build, if it does.
+        problem: Why the spec rejects the build, if no test says it.
     """
 
     summary: str
@@ -66,7 +66,7 @@ def spec_results(report: Mapping[str, Any]) -> SpecResults | None:
     return SpecResults(
         summary=_summary(counts),
         takes=words.seconds(tests["seconds"]),
-        problem=tests.get("problem"),
+        problem=None if any(file.is_bad for file in files) else tests.get("problem"),
         files=tuple(sorted(files, key=lambda file: not file.is_bad)),
     )
 

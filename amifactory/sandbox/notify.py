@@ -43,7 +43,7 @@ class Request:
     Attributes:
         event: ``spot``, ``rebalance`` or ``terminate``.
         action: Of a Spot interruption: ``terminate`` or ``stop``. The sandbox cannot hibernate.
-        seconds: Until the interruption.
+        after: Seconds until the interruption.
         group: Name of the group the instance shall be in.
         hook: Name of the group's termination hook, which is heard of every ``heartbeat_timeout`` seconds.
     """
@@ -51,7 +51,7 @@ class Request:
     instance_id: str
     event: str
     action: str = "terminate"
-    seconds: float = NOTICE_SECONDS
+    after: float = NOTICE_SECONDS
     group: str = "workers"
     hook: str | None = None
     heartbeat_timeout: int = HEARTBEAT_TIMEOUT
@@ -84,12 +84,12 @@ class Notifier:
             return json_reply(400, {"error": str(error)})
 
     def _spot(self, instance: Any, request: Request) -> None:
-        at = self._now() + timedelta(seconds=request.seconds)
+        at = self._now() + timedelta(seconds=request.after)
         interruption = Interruption(action=request.action, at=at)
         self._tell(instance.id, interruption=interruption)
         self._world.notices.alarms.set(
             f"spot-{instance.id}",
-            request.seconds,
+            request.after,
             lambda: interrupt(self._world, instance, interruption),
         )
 

@@ -56,6 +56,14 @@ def test_an_image_without_the_ready_signal(factory: Factory) -> None:
     assert "install-hooks.sh" in build["error"]
 
 
+def test_an_image_whose_build_does_not_install_what_it_asks_for(factory: Factory) -> None:
+    block = 'secret "token" {\n  id = "ci/unlisted"\n  path = "/etc/token"\n}\n'
+    factory.add("careless", settings=f"{block}drain {{\n}}\n")
+    build = factory.run("build", "careless", "--json").expect(4).builds["careless"]
+    assert 'the instance knows nothing of secret "token", drain: ' in build["error"]
+    assert "install-hooks.sh" in build["error"]
+
+
 def slow_hook(seconds: int) -> str:
     """Returns the commands that install a hook which takes so long at boot."""
     unit = "/etc/systemd/system/slow.service"

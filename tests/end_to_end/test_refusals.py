@@ -82,6 +82,8 @@ def test_a_container_image_that_is_gone(factory: Factory, sandbox: Sandbox) -> N
 
 def test_a_secret_that_is_missing(factory: Factory, sandbox: Sandbox) -> None:
     factory.add("secretive", settings=SECRET)
+    factory.run("plan", "secretive").expect(0)
+    sandbox.secrets.delete_secret(SecretId="ci/nothing", ForceDeleteWithoutRecovery=True)  # the stand-in
     sandbox.forget_calls()
     ended = factory.run("build", "secretive").expect(6)
     assert 'no such secret in Secrets Manager: "ci/nothing"' in ended.stderr

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +18,16 @@ import pytest
 
 from amifactory.domain.cancellation import Cancellation, CancelledError
 from amifactory.errors import AmifactoryError
-from amifactory.probes.run import ProbeError, run_probe
 from amifactory.spec.run import run_specs
-from amifactory.ssh import SshHost, SshTimeoutError, boot_identity, connected, probe_ssh, wait_for_ssh
+from amifactory.ssh import (
+    SshHost,
+    SshTimeoutError,
+    boot_identity,
+    connected,
+    probe_ssh,
+    ssh_configuration,
+    wait_for_ssh,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,6 +168,21 @@ def test_a_spec_that_cannot_be_imported_says_nothing_of_the_build(bench: Bench) 
     bench.spec("node", "import nothing_of_that_name\n\ndef test_x(host):\n    pass\n")
     with pytest.raises(AmifactoryError, match=r"node/spec/test_it.py.*nothing_of_that_name"):
         bench.run()
+
+
+def test_a_boot_is_known_again(host: SshHost) -> None:
+    with connected(host, environment=os.environ) as configuration:
+        found = [boot_identity(configuration, environment=os.environ) for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0] is not None
+    assert found[0].startswith(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
+
+
+def test_a_host_that_does_not_answer_is_in_no_known_boot(host: SshHost) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with ssh_configuration(replace(host, port=port)) as configuration:
+        assert boot_identity(configuration, environment=os.environ) is None
 
 
 def test_a_spec_that_hangs_is_stopped(bench: Bench) -> None:

@@ -30,7 +30,9 @@ class Bench:
 
     def answer_launch(self, request: dict[str, Any] | None = None) -> None:
         self.ec2.add_response("create_key_pair", {"KeyMaterial": "PEM"})
-        self.ec2.add_response("run_instances", {"Instances": [{"InstanceId": "i-1", "LaunchTime": LAUNCHED}]}, request)
+        self.ec2.add_response(
+            "run_instances", {"Instances": [{"InstanceId": "i-1", "LaunchTime": LAUNCHED}]}, request
+        )
 
     def answer_state(self, **instance: Any) -> None:
         self.ec2.add_response("describe_instances", {"Reservations": [{"Instances": [instance]}]})

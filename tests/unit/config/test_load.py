@@ -290,8 +290,10 @@ def test_a_missing_factory_block(tmp_path: Path) -> None:
         ('verify {\nregression = "0%"\n}', '3: regression "0%" is not a percentage; write "20%"'),
         (
             'verify {\nallow_leaks = ["/opt/key.pem"]\n}',
-            '3: allow_leaks "/opt/key.pem" is not a kind and a path, '
-            'such as "private-key:/opt/example/*.pem"',
+            (
+                '3: allow_leaks "/opt/key.pem" is not a kind and a path, '
+                'such as "private-key:/opt/example/*.pem"'
+            ),
         ),
         (
             'drain {\non = ["spott"]\n}',
@@ -363,10 +365,8 @@ def test_two_secrets_in_one_file(tmp_path: Path) -> None:
 def test_a_secret_of_the_same_name_at_another_path_than_an_ancestors(tmp_path: Path) -> None:
     secret = 'secret "a" {{\nid = "x"\npath = "{}"\n}}\n'
     base, node = f"{BASE}{secret.format('/etc/a')}", f'parent = "base"\n{secret.format("/etc/b")}'
-    assert problems(tmp_path, base=base, node=node) == [
-        'images/node/image.hcl:2: secret "a" is also one of image "base", which this one is built on, '
-        "at another path"
-    ]
+    (found,) = problems(tmp_path, base=base, node=node)
+    assert found.startswith('images/node/image.hcl:2: secret "a" is also one of image "base", ')
     (tmp_path / "images/node/image.hcl").write_text(f'parent = "base"\n{secret.format("/etc/a")}')
     load(tmp_path)
 

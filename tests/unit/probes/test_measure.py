@@ -65,6 +65,7 @@ class MadeUp(Instance):
     units: dict[str, float] = field(
         default_factory=lambda: {"ssh.service": 4_950.0, "docker.service": 4_960.0}
     )
+    settings: dict[str, str] = field(default_factory=dict)
     mounts: str = "1 0 0:9 / / rw - overlay overlay rw\n"
     said: list[str] = field(default_factory=list)
     now: float = NOW.monotonic
@@ -90,6 +91,9 @@ class MadeUp(Instance):
             "/proc/sys/kernel/random/boot_id": "11111111-2222\n",
             "/proc/self/mountinfo": self.mounts,
         }[path]
+
+    def read_or(self, path: str, otherwise: str) -> str:
+        return self.settings.get(path, otherwise)
 
     def append(self, path: str, text: str) -> None:
         assert path == "/etc/hosts"
@@ -189,9 +193,12 @@ class MadeUp(Instance):
         return FINE
 
 
-def measured(here: MadeUp, prepull: Mapping[str, str] | None = None, *registries: str) -> dict[str, Any]:
+def measured(
+    here: MadeUp, prepull: Mapping[str, str] | None = None, *registries: str, **more: object
+) -> dict[str, Any]:
     """Returns what the probe says; whatever it did, it leaves no container."""
-    found = main({"prepull": prepull or {}, "registries": registries, "ready_timeout": 120.0}, here)
+    given = {"prepull": prepull or {}, "registries": registries, "ready_timeout": 120.0}
+    found = main({**given, "secrets": [], "drains": False, **more}, here)
     assert json.loads(json.dumps(found)) == found
     assert here.containers == set()
     return found
@@ -205,6 +212,16 @@ def test_times_are_those_of_units_by_the_clock_as_it_stands_now() -> None:
     assert found["ready_at"] == 1_799_999_950.5
     assert found["ready_problem"] is None
     assert found["boot_id"] == "11111111-2222/505000"
+
+
+def test_settings_that_the_hooks_do_not_know_of_are_told() -> None:
+    here = MadeUp(settings={"/etc/amifactory/secrets.json": '[{"name": "known"}]'})
+    assert measured(here, secrets=["known"])["ready_problem"] is None
+    problem = measured(here, secrets=["known", "token"], drains=True)["ready_problem"]
+    assert problem["of"] == "image"
+    assert problem["why"].startswith('the instance knows nothing of secret "token", drain: ')
+    drained = MadeUp(settings={"/etc/amifactory/drain.json": "{}"})
+    assert measured(drained, drains=True)["ready_problem"] is None
 
 
 def test_sshd_that_a_socket_starts_answers_since_the_socket_listens() -> None:

@@ -197,6 +197,7 @@ def test_spec_files_with_failures_come_first_and_so_do_their_tests() -> None:
         }
     )
     assert found is not None
+    assert found.problem is None
     assert found.summary == "2 passed, 1 failed, 1 could not run, 1 skipped"
     assert [(file.path, file.is_bad) for file in found.files] == [
         ("b/spec/test_b.py", True),
@@ -208,3 +209,10 @@ def test_spec_files_with_failures_come_first_and_so_do_their_tests() -> None:
         ("test_left_out", "helm was left out"),
         ("test_fine", ""),
     ]
+
+
+def test_a_spec_that_no_test_explains_says_its_problem(example: type[Example]) -> None:
+    tests = {**example.report()["tests"], "passed": 0, "cases": [], "problem": "spec collected no tests"}
+    found = spec_results({"tests": tests})
+    assert found is not None
+    assert (found.problem, found.files) == ("spec collected no tests", ())

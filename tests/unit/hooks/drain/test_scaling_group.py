@@ -79,6 +79,7 @@ def test_the_group_goes_on_already(service: Callable[..., Service], machine: Mac
     machine.state = state
     service().pass_time(60)
     assert machine.completed == []
+    assert machine.times["describe-auto-scaling-instances"] == [0, 15]
 
 
 def test_an_action_that_is_completed_already_is_no_failure(
@@ -121,7 +122,7 @@ def test_which_hook_is_completed(
 
 
 def test_aws_fails_for_a_while(service: Callable[..., Service], machine: Machine) -> None:
-    """It is asked again, after 5, 10, 20, 40, 60 seconds, and each problem is said once."""
+    """It is asked again, after 5, 10, 20, 40, 60 seconds, and anew the next time; a problem is said once."""
     machine.terminate()
     machine.runner = 7
     machine.aws_problems = ["Could not connect to the endpoint URL"] * 6
@@ -130,6 +131,9 @@ def test_aws_fails_for_a_while(service: Callable[..., Service], machine: Machine
     assert machine.times["describe-auto-scaling-instances"] == [0, 5, 15, 35, 75, 135, 195]
     assert machine.heartbeats == [195]
     assert sum("Could not connect" in text for text in machine.said) == 1
+    machine.aws_problems = ["Could not connect to the endpoint URL"]
+    draining.pass_time(100)
+    assert machine.heartbeats == [195, 345, 350]
 
 
 def test_there_is_no_aws_program(service: Callable[..., Service], machine: Machine) -> None:

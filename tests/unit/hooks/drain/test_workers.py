@@ -6,6 +6,7 @@ import json
 from signal import SIGQUIT
 from typing import TYPE_CHECKING
 
+import pytest
 from workers import STAY_DOWN, ssh_sessions
 
 if TYPE_CHECKING:
@@ -142,12 +143,15 @@ def test_gitlab_does_not_answer(service: Callable[..., Service], machine: Machin
     assert machine.completed == [100]
 
 
-def test_nothing_is_unregistered_unless_asked_for_or_there(
-    service: Callable[..., Service], machine: Machine
+@pytest.mark.parametrize(("asked", "there"), [(True, False), (False, True)])
+def test_nothing_is_unregistered_unless_asked_for_and_there(
+    service: Callable[..., Service], machine: Machine, asked: bool, there: bool
 ) -> None:
+    if there:
+        machine.register()
     machine.runner = 7
     machine.terminate()
-    draining = service(unregister=True)
+    draining = service(unregister=asked)
     draining.pass_time(10)
     machine.runner = 0
     draining.pass_time(10)

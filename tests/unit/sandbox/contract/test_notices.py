@@ -161,7 +161,7 @@ def test_the_interruption_comes(
 def test_it_comes_by_itself(
     instance: str, world: World, state: Callable[[str], str], notify: Callable[..., tuple[int, Any]]
 ) -> None:
-    notify(instance_id=instance, event="spot", seconds=0.05)
+    notify(instance_id=instance, event="spot", after=0.05)
     for _ in range(100):
         world.work.wait(0.05)
         if state(instance) == "terminated":
