@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from amifactory.errors import AmifactoryError, MissingToolError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from amifactory.domain.cancellation import Cancellation
@@ -127,19 +128,34 @@ def boot_identity(configuration: Path, *, environment: Mapping[str, str]) -> str
 
     The kernel's boot id, and the start of the first process: containers share the former with their host.
     """
-    done = subprocess.run(
-        ["ssh", "-F", str(configuration), ALIAS, "cat /proc/sys/kernel/random/boot_id /proc/1/stat"],
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
+    said = read_files(
+        configuration, ["/proc/sys/kernel/random/boot_id", "/proc/1/stat"], environment=environment
     )
-    if done.returncode:
+    if not said:
         return None
-    boot_id, _, stat = done.stdout.partition("\n")
+    boot_id, _, stat = said.partition("\n")
     return f"{boot_id} {stat.rpartition(')')[2].split()[_START_TIME]}"
+
+
+def read_files(
+    configuration: Path, paths: Sequence[str], *, environment: Mapping[str, str], as_root: bool = False
+) -> str | None:
+    """Returns the text of files on the instance, one after the other; None when it cannot be had at once."""
+    command = shlex.join([*(["sudo", "--non-interactive"] if as_root else []), "cat", "--", *paths])
+    try:
+        done = subprocess.run(
+            ["ssh", "-F", str(configuration), ALIAS, command],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=4 * _CONNECT_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return None
+    return None if done.returncode else done.stdout
 
 
 def wait_for_ssh(

@@ -172,6 +172,20 @@ class Instances:
             region = self._session.region
             self._warn(f"Not removed: {error.message}\n  Remove it: {command} --region {region}")
 
+    def check_running(self, instance_id: str) -> None:
+        """Raises unless an instance runs: somebody else may have taken it away.
+
+        Raises:
+            AwsError: It does not run, or the call was refused.
+        """
+        instance = self._describe(instance_id) or {"State": {"Name": "gone"}}
+        if instance["State"]["Name"] != "running":
+            reason = instance.get("StateReason", {}).get("Message", "no reason given")
+            raise AwsError(
+                f"instance {instance_id} is {instance['State']['Name']}, while it was needed: {reason}",
+                hint="This says nothing of the build: run the command again.",
+            )
+
     def console_output(self, instance_id: str) -> str:
         """Returns the end of an instance's console; empty when EC2 has none yet.
 

@@ -20,7 +20,7 @@ HEADERS = ("INSTANCE", "STATE", "ADDRESS", "NAME")
 NOTICE_OPTIONS: dict[str, set[str]] = {
     "spot": {"after", "action"},
     "rebalance": set(),
-    "terminate": {"hook", "group", "heartbeat_timeout"},
+    "termination": {"hook", "group", "heartbeat_timeout"},
 }
 """Which options of ``notify`` go with which event."""
 
@@ -167,31 +167,31 @@ def _instance(app: App, prefix: str) -> Machine:
 
 @sandbox.command()
 @click.argument("instance_id", metavar="ID")
-@click.argument("event", type=click.Choice(["spot", "rebalance", "terminate"]))
+@click.argument("event", type=click.Choice(list(NOTICE_OPTIONS)))
 @click.option("--after", metavar="SECONDS", type=float, help="spot: when it comes; as on AWS: 120.")
 @click.option("--action", type=click.Choice(["terminate", "stop"]), help="spot: what it does.")
 @click.option(
-    "--hook", metavar="NAME", help="terminate: the lifecycle hook that is waited for; none: at once."
+    "--hook", metavar="NAME", help="termination: the lifecycle hook that is waited for; none: at once."
 )
-@click.option("--group", metavar="NAME", help="terminate: the group the instance is to be in.")
+@click.option("--group", metavar="NAME", help="termination: the group the instance is to be in.")
 @click.option(
-    "--heartbeat-timeout", metavar="SECONDS", type=int, help="terminate: how long the hook may be silent."
+    "--heartbeat-timeout", metavar="SECONDS", type=int, help="termination: how long the hook may be silent."
 )
 @pass_app
 def notify(app: App, /, instance_id: str, event: str, **options: object) -> None:
     """Tell an instance that it will be taken away, as AWS does; then take it away, as AWS does.
 
     \b
-    spot       a Spot interruption notice, and two minutes later the interruption
-    rebalance  a rebalance recommendation, and nothing else
-    terminate  its group terminates it, once its lifecycle hook lets it go
+    spot         a Spot interruption notice, and two minutes later the interruption
+    rebalance    a rebalance recommendation, and nothing else
+    termination  its group terminates it, once its lifecycle hook lets it go
 
     \b
     Examples:
       amifactory sandbox notify i-0123 spot
       amifactory sandbox notify i-0123 spot --after 20 --action stop
       amifactory sandbox notify i-0123 rebalance
-      amifactory sandbox notify i-0123 terminate --hook drain --group workers
+      amifactory sandbox notify i-0123 termination --hook drain --group workers
       amifactory sandbox shell i-0123 -- journalctl --follow --unit amifactory-drain
     """
     from amifactory.sandbox.admin import give_notice  # noqa: PLC0415

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from amifactory.config import grammar
+from amifactory.domain.cold_start import Budget
 from amifactory.domain.model import Architecture
 
 DEFAULT_INSTANCE_TYPES = {Architecture.X86_64: "t3.large", Architecture.ARM64: "t4g.large"}
@@ -301,6 +302,15 @@ class Verify(Model):
         default=None,
         default_text="the image's `instance_type`",
     )
+
+    @property
+    def budget(self) -> Budget:
+        """The limits that a build's cold start is judged by."""
+        return Budget(
+            ready_within=self.ready_within.total_seconds() if self.ready_within else None,
+            first_run_within=self.first_run_within.total_seconds() if self.first_run_within else None,
+            regression=self.regression,
+        )
 
 
 class Image(Model):

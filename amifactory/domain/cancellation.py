@@ -19,17 +19,21 @@ class Cancellation:
     """Counts requests to stop; safe to call from a signal handler and to read from any thread.
 
     It holds no lock on purpose: Python runs signal handlers in the main thread between two
-    instructions, where a lock that thread already holds would never be released. Only the main
-    thread requests; the others read.
+    instructions, where a lock that thread already holds would never be released. Only one thread
+    requests; the others read.
+
+    Args:
+        of: What this is a part of: it stops when that does.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, of: Cancellation | None = None) -> None:
         self._level = CancellationLevel.NONE
+        self._of = of
 
     @property
     def level(self) -> CancellationLevel:
         """Returns how urgently to stop."""
-        return self._level
+        return max(self._level, self._of.level) if self._of else self._level
 
     def request(self) -> CancellationLevel:
         """Asks once more to stop, and returns the new level."""
@@ -38,7 +42,7 @@ class Cancellation:
 
     def check(self) -> None:
         """Raises `CancelledError` when a stop has been requested."""
-        if self._level > CancellationLevel.NONE:
+        if self.level > CancellationLevel.NONE:
             raise CancelledError("cancelled")
 
 

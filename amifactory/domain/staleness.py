@@ -67,10 +67,12 @@ class BuildPlan:
 
     Attributes:
         made_at: The time the facts were looked at.
+        builds: Every build that existed then.
     """
 
     steps: tuple[Step, ...]
     made_at: datetime
+    builds: tuple[Build, ...] = ()
 
     @property
     def stale(self) -> tuple[Step, ...]:
@@ -95,6 +97,7 @@ def plan_builds(
         recipes: Recipes of earlier builds, to say what changed; missing ones cost only detail.
         forced: Targets to build whatever exists.
     """
+    builds = tuple(builds)
     existing = newest_first(builds)
     steps: dict[Target, Step] = {}
     for want in wanted:
@@ -108,7 +111,7 @@ def plan_builds(
             steps[want.target] = Step(wanted=want, action=Action.BUILD, reasons=unique)
         else:
             steps[want.target] = _plan_one(want, history, parent, now, recipes)
-    return BuildPlan(steps=tuple(steps.values()), made_at=now)
+    return BuildPlan(steps=tuple(steps.values()), made_at=now, builds=builds)
 
 
 def newest(builds: Iterable[Build]) -> dict[Target, Build]:

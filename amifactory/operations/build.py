@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,12 +12,13 @@ from amifactory.domain.model import Verdict
 from amifactory.domain.staleness import Action
 from amifactory.errors import AmifactoryError, ExitCode
 from amifactory.operations.checks import check_recipes
-from amifactory.operations.examination import Subject, run_tags
+from amifactory.operations.examination import Subject, run_tags, spec_facts
+from amifactory.operations.lineage import baked_secrets, hooks_folder, shared_folder
 from amifactory.operations.lock import target_lock
-from amifactory.operations.outcome import Outcome, Result, failed
-from amifactory.operations.plan import hooks_folder, shared_folder
+from amifactory.operations.outcome import Outcome, Result, failed, unexpected
+from amifactory.operations.records import BUILD
 from amifactory.operations.schedule import run_graph
-from amifactory.operations.secrets import baked_secrets, check_secrets, secret_warnings
+from amifactory.operations.secrets import check_secrets, secret_warnings
 from amifactory.operations.timeline import Timeline
 from amifactory.operations.verify import Verifier, judged
 from amifactory.packer.context import PLUGINS, assemble, context_files
@@ -30,20 +30,18 @@ from amifactory.packer.steps import Step as PackerStep
 from amifactory.packer.version import find_packer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
 
     from amifactory.domain.cancellation import Cancellation
-    from amifactory.domain.model import AmiId, Target
+    from amifactory.domain.model import AmiId, Fingerprint, Recipe, Target
     from amifactory.domain.staleness import BuildPlan, Step
     from amifactory.operations.outcome import Progress
     from amifactory.operations.workshop import Workshop
     from amifactory.packer.machine_readable import Event
     from amifactory.packer.run import PackerResult
     from amifactory.packer.version import Packer
-
-
-BUILD_REPORT = "build.json"
 
 
 def apply_builds(
@@ -80,12 +78,13 @@ def apply_builds(
         verifier=Verifier(
             workshop=workshop,
             run=run,
-            ancestors={step.wanted.fingerprint: step.wanted.recipe for step in plan.steps}.get,
             progress=progress,
             cancelled=cancelled,
+            builds=plan.builds,
         ),
         packer=packer,
         planned_at=plan.made_at,
+        recipes={step.wanted.fingerprint: step.wanted.recipe for step in plan.steps},
     )
     try:
         outcomes = run_graph(
@@ -118,6 +117,7 @@ class _Builder:
     verifier: Verifier
     packer: Packer | None
     planned_at: datetime
+    recipes: Mapping[Fingerprint, Recipe]
 
     @property
     def workshop(self) -> Workshop:
@@ -172,9 +172,7 @@ class _Builder:
         except (AmifactoryError, OSError) as error:
             return self._failed(outcome, error, directory)
         except Exception as error:  # noqa: BLE001 - a bug met by one image must not lose the others' results
-            with (directory / "build.log").open("a") as log:
-                log.write(traceback.format_exc())
-            return self._failed(outcome, AmifactoryError(f"unexpected {error!r}"), directory)
+            return self._failed(outcome, unexpected(error, directory / "build.log"), directory)
 
     def _failed(self, outcome: Outcome, error: AmifactoryError | OSError, directory: Path) -> Outcome:
         return failed(outcome, error, directory=directory, interrupted=bool(self.cancelled.level))
@@ -237,7 +235,7 @@ class _Builder:
         )
 
     def _report(self, ami_id: AmiId, document: dict[str, object]) -> None:
-        file = self.workshop.report_directory(ami_id) / BUILD_REPORT
+        file = self.workshop.report_directory(ami_id) / BUILD
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(document, indent=2) + "\n")
         self.workshop.bucket.put_report(ami_id, file)
@@ -333,12 +331,12 @@ class _Builder:
     def _verify(self, step: Step, outcome: Outcome, directory: Path) -> Outcome:
         assert outcome.ami_id is not None  # noqa: S101 - built or adopted
         assert outcome.parent is not None  # noqa: S101 - so it was made on something
-        self.workshop.machine_images.require_imdsv2(outcome.ami_id)
         subject = Subject(
             target=step.target,
             ami_id=outcome.ami_id,
             parent=outcome.parent,
             recipe=step.wanted.recipe,
+            facts=spec_facts(step.target, step.wanted.recipe, self.recipes.__getitem__),
             directory=directory,
             verdict=step.build.verdict if step.build else Verdict.CANDIDATE,
         )

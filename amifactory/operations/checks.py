@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from amifactory.config.cache import GRAMMAR_CACHE
 from amifactory.config.templates import check_templates
 from amifactory.errors import ConfigError, Problem, UsageError
-from amifactory.operations.plan import hooks_folder, shared_folder
+from amifactory.operations.lineage import hooks_folder, shared_folder
 from amifactory.packer.context import context_files
 
 if TYPE_CHECKING:

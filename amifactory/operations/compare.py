@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from amifactory.domain.comparison import BuildFacts, compare
-from amifactory.domain.model import Fingerprint, Verdict
+from amifactory.domain.model import Verdict
 from amifactory.errors import AmifactoryError, UsageError
-from amifactory.operations.find_build import AMI_PREFIX, builds_before, find_build, is_newest
+from amifactory.operations.find_build import builds_before, find_build, is_newest
+from amifactory.operations.records import REPORT, SBOM, recipes_below
 from amifactory.sbom import from_cyclonedx
 
 if TYPE_CHECKING:
@@ -17,25 +18,14 @@ if TYPE_CHECKING:
 
     from amifactory.config.models import Configuration
     from amifactory.domain.comparison import Comparison
-    from amifactory.domain.model import Architecture, Build, Recipe
+    from amifactory.domain.model import Architecture, Build
+    from amifactory.operations.records import Records
 
-REPORT = "report.json"
-SBOM = "sbom.cdx.json"
 _NO_INVENTORY = {
     Verdict.CANDIDATE: "it has not been verified yet",
     Verdict.VERIFIED: "it was verified by a version that took none",
     Verdict.REJECTED: "it was rejected before one was taken",
 }
-
-
-class Records(Protocol):
-    """What is kept about builds; the state bucket is one."""
-
-    def report(self, ami_id: str, name: str) -> bytes | None:
-        """Returns one file of what is known of a build."""
-
-    def recipe(self, fingerprint: Fingerprint) -> Recipe | None:
-        """Returns what decided a build's content."""
 
 
 def compare_builds(
@@ -97,25 +87,16 @@ def _inventory(build: Build, builds: Collection[Build], records: Records) -> byt
 def _facts(build: Build, sbom: bytes, records: Records) -> BuildFacts:
     report = json.loads(records.report(build.ami_id, REPORT) or b"{}")
     tests = report.get("tests") or {}
+    recipe = records.recipe(build.fingerprint)
     return BuildFacts(
         build=build,
         inventory=from_cyclonedx(sbom),
-        recipes=tuple(_lineage(build.fingerprint, records)),
+        recipes=tuple(recipes_below(recipe, records.recipe)) if recipe else (),
         tests={case["test"]: case["outcome"] for case in tests.get("cases") or ()},
         cold_start=dict(_cold_start((report.get("cold_start") or {}).get("median") or {})),
         disk_used=report.get("disk_used_bytes"),
         instance_type=report.get("instance_type"),
     )
-
-
-def _lineage(fingerprint: str, records: Records) -> Iterator[Recipe]:
-    """Yields the recipe of a build, of its parent, and so on, as far as they are kept."""
-    while not fingerprint.startswith(AMI_PREFIX):
-        recipe = records.recipe(Fingerprint(fingerprint))
-        if recipe is None:
-            return
-        yield recipe
-        fingerprint = recipe.parent
 
 
 def _cold_start(median: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from amifactory.domain.staleness import newest_first
 from amifactory.errors import UsageError
 from amifactory.operations.plan import with_ancestors
+from amifactory.operations.records import AMI_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from amifactory.config.models import Configuration
     from amifactory.domain.model import Architecture, Build
-
-AMI_PREFIX = "ami-"
 
 
 def find_build(

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from amifactory.domain.cold_start import judge
+from amifactory.operations.examination import NotBooted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from amifactory.domain.cold_start import Budget, ColdStart, EarlierStart
     from amifactory.operations.examination import Examination
@@ -17,8 +18,8 @@ _SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gate:
-    """One thing a build is judged by; ``problem`` is None when it passed."""
+class GateResult:
+    """What one gate said of a build; ``problem`` is None when it passed."""
 
     name: str
     problem: str | None
@@ -29,27 +30,32 @@ class Gate:
 
 
 def judge_examination(
-    found: Examination, *, budget: Budget, median: ColdStart | None, previous: EarlierStart | None
-) -> tuple[Gate, ...]:
-    """Returns every gate, in the order in which an instance meets them.
+    found: Examination | NotBooted,
+    *,
+    budget: Budget,
+    median: ColdStart | None,
+    previous: EarlierStart | None,
+) -> tuple[GateResult, ...]:
+    """Returns what each gate says, in the order in which an instance meets them.
 
     Args:
         found: What fresh instances showed.
         budget: What the image's ``verify`` block allows.
-        median: Of the measured cold starts; None when there was none.
+        median: Of the measured cold starts; None when nothing booted.
         previous: The verified build before, if there is one.
     """
-    if found.boot_problem:
-        return (Gate(name="boot", problem=found.boot_problem),)
-    checks: Mapping[str, Callable[[], Iterator[str]]] = {
-        "ready": lambda: _ready(found),
-        "prepull": lambda: _prepull(found),
-        "spec": lambda: _spec(found),
-        "leaks": lambda: _leaks(found),
-        "cold-start": lambda: iter(judge(median, budget, previous) if median else ()),
+    if isinstance(found, NotBooted) or median is None:
+        problem = found.problem if isinstance(found, NotBooted) else "nothing was measured"
+        return (GateResult(name="boot", problem=problem),)
+    problems: Mapping[str, Iterable[str]] = {
+        "boot": [found.boot_problem] if found.boot_problem else (),
+        "ready": _ready(found),
+        "prepull": _prepull(found),
+        "spec": [found.spec.problem] if found.spec.problem else (),
+        "leaks": [f"{finding['kind']} in {finding['file']}" for finding in found.leaks["findings"]],
+        "cold-start": judge(median, budget, previous),
     }
-    judged = (Gate(name=name, problem=_sentence(list(check()))) for name, check in checks.items())
-    return (Gate(name="boot", problem=None), *judged)
+    return tuple(GateResult(name=name, problem=_sentence(list(those))) for name, those in problems.items())
 
 
 def _sentence(problems: list[str]) -> str | None:
@@ -68,13 +74,3 @@ def _prepull(found: Examination) -> Iterator[str]:
     seen = {reference: why for start in found.starts for reference, why in start.prepull_problems.items()}
     for reference, why in sorted(seen.items()):
         yield f"{reference}: {why}"
-
-
-def _spec(found: Examination) -> Iterator[str]:
-    if found.spec and found.spec.problem:
-        yield found.spec.problem
-
-
-def _leaks(found: Examination) -> Iterator[str]:
-    for finding in (found.leaks or {}).get("findings", ()):
-        yield f"{finding['kind']} in {finding['file']}"

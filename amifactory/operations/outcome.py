@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -93,6 +94,13 @@ def failed(
         exit_code=ExitCode.INTERRUPTED if interrupted else error.exit_code,
         log=next((log for log in logs if log and log.exists()), None),
     )
+
+
+def unexpected(error: Exception, log: Path) -> AmifactoryError:
+    """Returns what to say of an error that nobody expected; where it comes from is added to the log."""
+    with log.open("a") as file:
+        file.write("".join(traceback.format_exception(error)))
+    return AmifactoryError(f"unexpected {error!r}")
 
 
 class Progress(Protocol):

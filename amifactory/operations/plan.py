@@ -10,6 +10,14 @@ from amifactory.domain.graph import order
 from amifactory.domain.model import Recipe, SourceAmi, Target
 from amifactory.domain.staleness import BuildPlan, Wanted, newest, plan_builds
 from amifactory.errors import AwsError, UsageError
+from amifactory.operations.lineage import (
+    drain_of,
+    hooks_folder,
+    root_source,
+    secrets_of,
+    shared_folder,
+    spec_folders,
+)
 from amifactory.packer.context import context_files, hash_files
 from amifactory.registry.client import connect_docker
 from amifactory.registry.resolve import resolve_digests
@@ -19,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from amifactory.config.models import Configuration, Image, SourceAmiFilter
+    from amifactory.config.models import Configuration, Drain, Image
     from amifactory.domain.model import Architecture, Build, Fingerprint
     from amifactory.operations.workshop import Workshop
     from amifactory.packer.context import ContextFile
@@ -143,53 +151,17 @@ def content_variables(configuration: Configuration, image: Image) -> dict[str, o
         "registry_mirror": build.registry_mirror or "",
         "tool_mirror": build.tool_mirror or "",
         "registry_secrets": {registry.host: registry.credentials for registry in build.registries},
-        "secrets": json.dumps([secret.model_dump(mode="json") for secret in image.secrets]),
-        "drain": _drain(image),
+        "secrets": json.dumps(
+            [secret.model_dump(mode="json") for secret in secrets_of(configuration, image)]
+        ),
+        "drain": _drain(drain_of(configuration, image)),
     }
 
 
-def _drain(image: Image) -> str:
-    if image.drain is None:
+def _drain(drain: Drain | None) -> str:
+    if drain is None:
         return ""
-    settings = image.drain.model_dump(mode="json")
-    return json.dumps({**settings, "timeout": image.drain.timeout.total_seconds()})
-
-
-def shared_folder(configuration: Configuration) -> Path:
-    """Returns the folder with what every image needs."""
-    return configuration.root / "images" / "_shared"
-
-
-def hooks_folder(configuration: Configuration) -> Path:
-    """Returns the folder with what is baked into every image."""
-    return configuration.root / "hooks" / "instance"
-
-
-def lineage(configuration: Configuration, image: Image) -> tuple[Image, ...]:
-    """Returns the image, its parent, and so on to the one built on a source AMI."""
-    found = [image]
-    while found[-1].parent:
-        found.append(configuration.images[found[-1].parent])
-    return tuple(found)
-
-
-def drains(configuration: Configuration, image: Image) -> bool:
-    """Returns whether instances of an image watch for notices: it says so, or an ancestor does."""
-    return any(ancestor.drain for ancestor in lineage(configuration, image))
-
-
-def root_source(configuration: Configuration, image: Image) -> SourceAmiFilter:
-    """Returns the source AMI block that an image's first ancestor is built on."""
-    source = lineage(configuration, image)[-1].source
-    assert source is not None  # noqa: S101 - loading lets no image through that has neither
-    return source
-
-
-def spec_folders(configuration: Configuration, image: Image) -> tuple[Path, ...]:
-    """Returns the folders of the specs that decide an image's verdict: shared, ancestors', its own."""
-    ancestors = reversed(lineage(configuration, image))
-    owners = (shared_folder(configuration), *(ancestor.folder for ancestor in ancestors))
-    return tuple(folder for folder in (owner / "spec" for owner in owners) if folder.is_dir())
+    return json.dumps({**drain.model_dump(mode="json"), "timeout": drain.timeout.total_seconds()})
 
 
 def _source_amis(

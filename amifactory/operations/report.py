@@ -11,6 +11,7 @@ from amifactory.domain.cold_start import Budget
 from amifactory.errors import AmifactoryError, AwsError
 from amifactory.operations.compare import compare_builds
 from amifactory.operations.find_build import builds_before, find_build
+from amifactory.operations.records import BUILD, REPORT, SBOM
 from amifactory.report.facts import Ancestor, Earlier, Facts
 from amifactory.sbom import from_cyclonedx
 
@@ -21,10 +22,9 @@ if TYPE_CHECKING:
     from amifactory.config.models import Configuration
     from amifactory.domain.comparison import Comparison
     from amifactory.domain.model import AmiId, Architecture, Build
-    from amifactory.operations.compare import Records
+    from amifactory.operations.records import Records
     from amifactory.operations.workshop import Workshop
 
-BUILD, REPORT, SBOM = "build.json", "report.json", "sbom.cdx.json"
 HISTORY = 20
 """How many earlier builds are charted: a call each, and more would be no line but a carpet."""
 
@@ -55,6 +55,7 @@ def gather_facts(workshop: Workshop, wanted: str, *, architecture: Architecture 
         earlier = list(pool.map(partial(_document, records, name=REPORT), history))
     inventory = sbom.result()
     compared, not_compared = comparison.result()
+    image = configuration.images.get(build.target.image)  # None for one that the factory has no more
     return Facts(
         factory=workshop.factory,
         build=build,
@@ -68,7 +69,7 @@ def gather_facts(workshop: Workshop, wanted: str, *, architecture: Architecture 
         inventory=from_cyclonedx(inventory) if inventory else None,
         comparison=compared,
         not_compared=not_compared,
-        budget=_budget(configuration, build),
+        budget=image.verify.budget if image else Budget(),
         places=tuple(_places(workshop, build)),
         now=workshop.now(),
     )
@@ -105,19 +106,6 @@ def _compared(
         raise
     except AmifactoryError as error:
         return None, error.message
-
-
-def _budget(configuration: Configuration, build: Build) -> Budget:
-    """Returns what the image allows today; nothing is limited for one that the factory has no more."""
-    image = configuration.images.get(build.target.image)
-    if image is None:
-        return Budget()
-    ready, first_run = image.verify.ready_within, image.verify.first_run_within
-    return Budget(
-        ready_within=ready.total_seconds() if ready else None,
-        first_run_within=first_run.total_seconds() if first_run else None,
-        regression=image.verify.regression,
-    )
 
 
 def _places(workshop: Workshop, build: Build) -> Iterator[tuple[str, str]]:

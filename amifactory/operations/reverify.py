@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from amifactory.domain.staleness import newest
 from amifactory.errors import AmifactoryError, UsageError
 from amifactory.operations.checks import check_recipes
-from amifactory.operations.examination import Subject
+from amifactory.operations.examination import Subject, spec_facts
 from amifactory.operations.lock import target_lock
-from amifactory.operations.outcome import Outcome, Result, failed
+from amifactory.operations.outcome import Outcome, Result, failed, unexpected
 from amifactory.operations.plan import with_ancestors
 from amifactory.operations.schedule import run_graph
 from amifactory.operations.secrets import check_secrets
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from amifactory.domain.cancellation import Cancellation
-    from amifactory.domain.model import Build, Recipe
+    from amifactory.domain.model import Build, Fingerprint, Recipe
     from amifactory.operations.outcome import Progress
     from amifactory.operations.workshop import Workshop
 
@@ -62,10 +63,10 @@ def verify_newest(
     verifier = Verifier(
         workshop=workshop,
         run=run,
-        ancestors=workshop.bucket.recipe,
         progress=progress,
         cancelled=cancelled,
         repeat=repeat,
+        builds=builds,
     )
     try:
         outcomes = run_graph(
@@ -88,11 +89,13 @@ def _again(verifier: Verifier, build: Build) -> Outcome:
     )
     try:
         directory.mkdir(parents=True, exist_ok=True)
+        recipe = _recipe(verifier.workshop, build, build.fingerprint)
         subject = Subject(
             target=build.target,
             ami_id=build.ami_id,
             parent=build.parent,
-            recipe=_recipe(verifier.workshop, build),
+            recipe=recipe,
+            facts=spec_facts(build.target, recipe, partial(_recipe, verifier.workshop, build)),
             directory=directory,
             verdict=build.verdict,
         )
@@ -100,15 +103,20 @@ def _again(verifier: Verifier, build: Build) -> Outcome:
             outcome = judged(outcome, verifier.verify(subject))
     except (AmifactoryError, OSError) as error:
         outcome = failed(outcome, error, directory=directory, interrupted=bool(verifier.cancelled.level))
+    except Exception as error:  # noqa: BLE001 - a bug met by one image must not lose the others' results
+        problem = unexpected(error, directory / "spec.log")
+        outcome = failed(outcome, problem, directory=directory, interrupted=False)
     verifier.progress.finished(outcome)
     return outcome
 
 
-def _recipe(workshop: Workshop, build: Build) -> Recipe:
-    recipe = workshop.bucket.recipe(build.fingerprint)
+def _recipe(workshop: Workshop, build: Build, fingerprint: Fingerprint) -> Recipe:
+    """Returns the recipe of a build or of one of its ancestors."""
+    recipe = workshop.bucket.recipe(fingerprint)
     if recipe is None:
+        what = "the recipe" if fingerprint == build.fingerprint else "the recipe of an ancestor"
         raise AmifactoryError(
-            f"the recipe of {build.ami_id} is not in the state bucket (any more)",
+            f"{what} of {build.ami_id} is not in the state bucket (any more)",
             hint=f"Run: amifactory build {build.target.image} --force",
         )
     return recipe

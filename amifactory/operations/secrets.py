@@ -1,37 +1,17 @@
-"""The secrets of an image and of what it is built on: which there are, and what they need."""
+"""What secrets need before a build can have them, and what their owner should know."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from amifactory.errors import UsageError
-from amifactory.operations.plan import lineage
+from amifactory.operations.lineage import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from amifactory.config.models import Configuration, Image, Secret
+    from amifactory.config.models import Configuration
     from amifactory.operations.workshop import Workshop
-
-
-def secrets_of(configuration: Configuration, image: Image) -> tuple[Secret, ...]:
-    """Returns the secrets an instance of the image has: its own, and its ancestors' at other paths."""
-    by_path = {
-        secret.path: secret
-        for ancestor in reversed(lineage(configuration, image))
-        for secret in ancestor.secrets
-    }
-    return tuple(by_path.values())
-
-
-def baked_secrets(configuration: Configuration, image: Image) -> tuple[str, ...]:
-    """Returns the names of the secrets that are in the image's AMI.
-
-    One that an ancestor baked stays in the AMI's history, whatever a descendant does at its path.
-    """
-    ancestors = lineage(configuration, image)
-    names = {secret.name for ancestor in ancestors for secret in ancestor.secrets if secret.when == "build"}
-    return tuple(sorted(names))
 
 
 def secret_warnings(configuration: Configuration, names: Collection[str]) -> Iterator[str]:
@@ -42,7 +22,7 @@ def secret_warnings(configuration: Configuration, names: Collection[str]) -> Ite
                 yield (
                     f'images/{name}/image.hcl: secret "{secret.name}" is baked into the AMI '
                     '(when = "build"): whoever may start or copy it can read the value. '
-                    "The AMI is tagged, so that it is not shared."
+                    "The AMI is tagged amifactory:carries-secret; do not share it."
                 )
 
 

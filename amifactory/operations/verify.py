@@ -4,34 +4,36 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from amifactory.aws.machine_images import verdict_tags
 from amifactory.domain.cancellation import CancellationLevel
-from amifactory.domain.cold_start import Budget, ColdStart, EarlierStart, median_of, p95_of
+from amifactory.domain.cold_start import ColdStart, EarlierStart, median_of
 from amifactory.domain.levers import Lever, levers_for
 from amifactory.domain.model import Verdict
+from amifactory.domain.staleness import newest_first
 from amifactory.errors import ExitCode
-from amifactory.operations.examination import Examination, Examiner, Subject
+from amifactory.operations.examination import Examination
+from amifactory.operations.examiner import Examiner
 from amifactory.operations.gates import judge_examination
+from amifactory.operations.lineage import spec_folders
 from amifactory.operations.outcome import Result
-from amifactory.operations.plan import spec_folders
+from amifactory.operations.records import JUNIT, REPORT, SBOM
 from amifactory.operations.timeline import Timeline
-from amifactory.sbom import BuildIdentity, to_cyclonedx
+from amifactory.operations.verification_report import make_report, make_sbom
 from amifactory.spec.digest import spec_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from amifactory.config.models import Image
     from amifactory.domain.cancellation import Cancellation
-    from amifactory.domain.model import Fingerprint, Recipe
+    from amifactory.domain.cold_start import Budget
+    from amifactory.domain.model import Build
+    from amifactory.operations.examination import NotBooted, Subject
     from amifactory.operations.outcome import Outcome, Progress
+    from amifactory.operations.records import Records
     from amifactory.operations.workshop import Workshop
-
-REPORT, SBOM, JUNIT = "report.json", "sbom.cdx.json", "junit.xml"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,17 +62,17 @@ class Verifier:
 
     Attributes:
         run: Id of the run; names and tags what it starts.
-        ancestors: Finds the recipe of an ancestor by fingerprint.
         progress: Told of each step.
         cancelled: Ends a verification early when requested.
+        builds: Every build of the factory; how the one before started is compared with.
         repeat: How many fresh instances are started, to measure how.
     """
 
     workshop: Workshop
     run: str
-    ancestors: Callable[[Fingerprint], Recipe | None]
     progress: Progress
     cancelled: Cancellation
+    builds: Sequence[Build]
     repeat: int = 1
 
     def verify(self, subject: Subject) -> Verification:
@@ -84,36 +86,44 @@ class Verifier:
         self.cancelled.check()
         began = self.workshop.clock()
         timeline = Timeline(self.workshop.now, self.workshop.clock)
-        spec = spec_digest(spec_folders(self.workshop.configuration, self._image(subject)))
+        image = self.workshop.configuration.images[subject.target.image]
+        spec = spec_digest(spec_folders(self.workshop.configuration, image))
+        previous = previous_start(
+            subject,
+            self.builds,
+            self.workshop.bucket,
+            instance_type=image.verify_instance_type_for(subject.target.architecture),
+        )
+        self.workshop.machine_images.require_imdsv2(subject.ami_id)
         found = self._examiner.examine(subject, repeat=self.repeat, timeline=timeline)
         timeline.begin("reporting")
-        previous = self._previous(subject)
-        median = median_of([start.cold_start for start in found.starts])
-        gates = judge_examination(found, budget=self._budget(subject), median=median, previous=previous)
+        starts = [start.cold_start for start in found.starts] if isinstance(found, Examination) else []
+        median, budget = median_of(starts), image.verify.budget
+        gates = judge_examination(found, budget=budget, median=median, previous=previous)
         failed = [f"{gate.name}: {gate.problem}" for gate in gates if gate.problem]
         verdict = Verdict.REJECTED if failed else Verdict.VERIFIED
         problem = "\n".join(failed) or None
+        levers = self._levers(found, median, budget, previous)
+        verified_at, seconds = self.workshop.now(), self.workshop.clock() - began
         timeline.end()
-        seconds = self.workshop.clock() - began
-        levers = self._levers(subject, found, median, previous)
-        verified_at = self.workshop.now()
-        document = {
-            **self._identity(subject),
-            "verified_at": verified_at.isoformat(),
-            "verdict": verdict.value,
-            "problem": problem,
-            "seconds": round(seconds, 1),
-            "gates": [gate.as_json() for gate in gates],
-            "cold_start": self._cold_start(found, median),
-            "previous": previous.ami_id if previous else None,
-            "levers": [lever.as_json() for lever in levers],
-            "leaks": found.leaks,
-            "disk_used_bytes": found.starts[0].disk_used if found.starts else None,
-            "tests": found.spec.as_json() if found.spec else None,
-            "timeline": timeline.as_json(),
-        }
-        sbom = to_cyclonedx(found.inventory, self._named(subject, verified_at)) if found.inventory else None
-        report = self._write_reports(subject, {REPORT: json.dumps(document, indent=2) + "\n", SBOM: sbom})
+        report = make_report(
+            subject,
+            found,
+            gates=gates,
+            levers=levers,
+            previous=previous,
+            timeline=timeline,
+            fields={
+                "region": self.workshop.session.region,
+                "instance_type": image.verify_instance_type_for(subject.target.architecture),
+                "verified_at": verified_at.isoformat(),
+                "verdict": verdict.value,
+                "problem": problem,
+                "seconds": round(seconds, 1),
+            },
+        )
+        sbom = make_sbom(subject, found, region=self.workshop.session.region, verified_at=verified_at)
+        written = self._write(subject, {REPORT: json.dumps(report, indent=2) + "\n", SBOM: sbom})
         self.workshop.machine_images.tag(subject.ami_id, verdict_tags(verdict, spec))
         return Verification(
             verdict=verdict,
@@ -121,7 +131,7 @@ class Verifier:
             seconds=seconds,
             cold_start=median,
             levers=levers,
-            report=report,
+            report=written / REPORT,
             log=subject.directory / "spec.log",
         )
 
@@ -132,94 +142,24 @@ class Verifier:
     @property
     def _examiner(self) -> Examiner:
         return Examiner(
-            workshop=self.workshop,
-            run=self.run,
-            ancestors=self.ancestors,
-            progress=self.progress,
-            cancelled=self.cancelled,
+            workshop=self.workshop, run=self.run, progress=self.progress, cancelled=self.cancelled
         )
-
-    def _image(self, subject: Subject) -> Image:
-        return self.workshop.configuration.images[subject.target.image]
-
-    def _instance_type(self, subject: Subject) -> str:
-        return self._image(subject).verify_instance_type_for(subject.target.architecture)
-
-    def _budget(self, subject: Subject) -> Budget:
-        verify = self._image(subject).verify
-        return Budget(
-            ready_within=verify.ready_within.total_seconds() if verify.ready_within else None,
-            first_run_within=verify.first_run_within.total_seconds() if verify.first_run_within else None,
-            regression=verify.regression,
-        )
-
-    def _previous(self, subject: Subject) -> EarlierStart | None:
-        """Returns how the newest other verified build of the image started on the same instance type."""
-        builds = self.workshop.machine_images.builds(self.workshop.factory)
-        verified = [
-            build
-            for build in builds
-            if build.target == subject.target
-            and build.ami_id != subject.ami_id
-            and build.verdict is Verdict.VERIFIED
-        ]
-        for build in sorted(verified, key=lambda build: build.created_at, reverse=True)[:1]:
-            text = self.workshop.bucket.report(build.ami_id, REPORT)
-            report = json.loads(text) if text else {}
-            if report.get("cold_start") and report.get("instance_type") == self._instance_type(subject):
-                median = ColdStart.from_json(report["cold_start"]["median"])
-                return EarlierStart(ami_id=build.ami_id, cold_start=median)
-        return None
-
-    def _identity(self, subject: Subject) -> dict[str, object]:
-        return {
-            "schema": 1,
-            "image": subject.target.image,
-            "architecture": subject.target.architecture.value,
-            "ami_id": subject.ami_id,
-            "parent": subject.parent,
-            "fingerprint": subject.recipe.fingerprint,
-            "region": self.workshop.session.region,
-            "instance_type": self._instance_type(subject),
-        }
-
-    def _cold_start(self, found: Examination, median: ColdStart | None) -> dict[str, Any] | None:
-        samples = [start.cold_start for start in found.starts]
-        p95 = p95_of(samples)
-        if median is None or p95 is None:
-            return None
-        return {
-            "samples": [sample.as_json() for sample in samples],
-            "median": median.as_json(),
-            "p95": p95.as_json(),
-        }
 
     def _levers(
-        self, subject: Subject, found: Examination, median: ColdStart | None, previous: EarlierStart | None
+        self,
+        found: Examination | NotBooted,
+        median: ColdStart | None,
+        budget: Budget,
+        previous: EarlierStart | None,
     ) -> tuple[Lever, ...]:
         """Returns what would make it start faster, where that is AWS's to sell."""
-        if median is None or self.workshop.session.endpoint_url:
+        if median is None or not isinstance(found, Examination) or self.workshop.session.endpoint_url:
             return ()
-        images = found.inventory.container_images if found.inventory else ()
-        return levers_for(
-            median,
-            self._budget(subject),
-            region=self.workshop.session.region,
-            previous=previous,
-            sizes={image.reference: image.size for image in images},
-        )
+        sizes = {image.reference: image.size for image in found.inventory.container_images}
+        region = self.workshop.session.region
+        return levers_for(median, budget, region=region, previous=previous, sizes=sizes)
 
-    def _named(self, subject: Subject, verified_at: datetime) -> BuildIdentity:
-        return BuildIdentity(
-            target=subject.target,
-            ami_id=subject.ami_id,
-            parent=subject.parent,
-            fingerprint=subject.recipe.fingerprint,
-            region=self.workshop.session.region,
-            verified_at=verified_at,
-        )
-
-    def _write_reports(self, subject: Subject, texts: Mapping[str, str | None]) -> Path:
+    def _write(self, subject: Subject, texts: Mapping[str, str | None]) -> Path:
         """Writes the reports where people and later commands look: beside the factory and in its bucket."""
         folder = self.workshop.report_directory(subject.ami_id)
         folder.mkdir(parents=True, exist_ok=True)
@@ -231,7 +171,30 @@ class Verifier:
             else:
                 (folder / name).write_text(text, "utf-8")
                 self.workshop.bucket.put_report(subject.ami_id, folder / name)
-        return folder / REPORT
+        return folder
+
+
+def previous_start(
+    subject: Subject, builds: Iterable[Build], records: Records, *, instance_type: str
+) -> EarlierStart | None:
+    """Returns how the newest other verified build of the image started.
+
+    Args:
+        subject: The build to compare with it.
+        builds: Every build of the factory.
+        records: Where their reports are.
+        instance_type: What it was started as; on another type it says nothing, and None is returned.
+    """
+    for build in newest_first(builds).get(subject.target, ()):
+        if build.ami_id == subject.ami_id or build.verdict is not Verdict.VERIFIED:
+            continue
+        report = json.loads(records.report(build.ami_id, REPORT) or "{}")
+        is_alike = report.get("instance_type") == instance_type and report.get("verdict") == build.verdict
+        if is_alike and report.get("cold_start"):
+            median = ColdStart.from_json(report["cold_start"]["median"])
+            return EarlierStart(ami_id=build.ami_id, cold_start=median)
+        return None
+    return None
 
 
 def judged(outcome: Outcome, proof: Verification) -> Outcome:

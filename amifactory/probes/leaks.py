@@ -30,7 +30,6 @@ import subprocess
 import sys
 import time
 import zlib
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from functools import cache
@@ -214,31 +213,25 @@ _SECRET = re.compile(r"(?i).*(pass|pwd|secret|token|key|auth|cred)")
 _ASSIGNMENT = re.compile(r"""[\s-]*(?:export\s+)?["']?([\w.-]+)["']?\s*(?::\s|=)\s*(?!=)(\S.*)""")
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _PASSWORD_IN_ADDRESS = re.compile(r"\w+://[^/\s:@]*:([^/\s@]+)@")
+_RANDOM = re.compile(r"(?=.*\d)(?=.*[a-z])(?=.*[A-Z])\S{16,}|(?=.*\d)(?=.*[a-f])[0-9a-f]{24,}")
+_NAME = re.compile(r"arn:|\w+://|[\w.-]+\.[a-z]{2,}([:/]|$)")
 _SHORTEST = 8
 _FEWEST_CHARACTERS = 4
-_SHORTEST_UNMARKED = 16
-_BITS_PER_CHARACTER = 3.0
 _PIECE = 48
 
 
 class Scalar(NamedTuple):
-    """A line, word or value of a secret; ``is_secret`` if its place says so, and not only its looks."""
+    """A line, word or value of a secret; ``is_marked`` if its place says that it is secret."""
 
     text: str
-    is_secret: bool
+    is_marked: bool
 
     @property
     def is_searchable(self) -> bool:
-        """Returns whether it can be told from other text.
-
-        What only looks like a secret must be long, with letters and digits, and hardly a character twice.
-        """
-        text, counts = self.text, Counter(self.text)
-        if self.is_secret:
-            return len(text) >= _SHORTEST and len(counts) >= _FEWEST_CHARACTERS
-        bits = -sum(count / len(text) * math.log2(count / len(text)) for count in counts.values())
-        mixed = any(one.isdigit() for one in text) and any(one.isalpha() for one in text)
-        return len(text) >= _SHORTEST_UNMARKED and bits >= _BITS_PER_CHARACTER and mixed and "://" not in text
+        """Returns whether it can be told from other text; without a mark it must look like a random one."""
+        if self.is_marked:
+            return len(self.text) >= _SHORTEST and len(set(self.text)) >= _FEWEST_CHARACTERS
+        return bool(_RANDOM.fullmatch(self.text)) and not _NAME.match(self.text)
 
 
 def parts_of(value: bytes) -> tuple[set[bytes], bool]:
@@ -250,7 +243,7 @@ def parts_of(value: bytes) -> tuple[set[bytes], bool]:
     scalars = list(_scalars(value.decode("utf-8", "surrogateescape").strip(), ""))
     found = [one.text for one in scalars if one.is_searchable]
     parts = {piece.encode("utf-8", "surrogateescape") for text in found for piece in _pieces(text)}
-    return parts, any(one.is_secret and not one.is_searchable for one in scalars)
+    return parts, any(one.is_marked and not one.is_searchable for one in scalars)
 
 
 def _scalars(text: str, key: str) -> Iterator[Scalar]:
@@ -262,16 +255,16 @@ def _scalars(text: str, key: str) -> Iterator[Scalar]:
     if isinstance(document, (dict, list)):
         yield from _leaves(document, key)
         return
-    yield from (Scalar(password, is_secret=True) for password in _PASSWORD_IN_ADDRESS.findall(text))
+    yield from _passwords_in_addresses(text)
     if "\n" not in text:
-        yield Scalar(text, is_secret=True)
+        yield Scalar(text, is_marked=True)
         return
     for line in _CERTIFICATE.sub("", text).splitlines():
         assigned = _ASSIGNMENT.fullmatch(line)
         if assigned:
             yield from _value(assigned[1], assigned[2].strip().strip("\"'"))
         else:
-            yield from (Scalar(word, is_secret=False) for word in line.split())
+            yield from (Scalar(word, is_marked=False) for word in line.split())
 
 
 def _leaves(document: object, key: str) -> Iterator[Scalar]:
@@ -286,17 +279,21 @@ def _leaves(document: object, key: str) -> Iterator[Scalar]:
 
 
 def _value(key: str, value: str) -> Iterator[Scalar]:
-    decoded = _decoded(value)
     if "\n" in value:
         yield from _scalars(value, key)
-    elif _PUBLIC.fullmatch(key):
-        yield from (Scalar(password, is_secret=True) for password in _PASSWORD_IN_ADDRESS.findall(value))
-    else:
-        yield Scalar(value, is_secret=bool(_SECRET.match(key)))
+        return
+    yield from _passwords_in_addresses(value)
+    if value and not _PUBLIC.fullmatch(key):
+        yield Scalar(value, is_marked=bool(_SECRET.match(key)))
+        decoded = _decoded(value)
         if "-----BEGIN" in decoded:
             yield from _scalars(decoded, key)
         elif key == "auth" and ":" in decoded:  # as Docker writes user and password
-            yield Scalar(decoded.partition(":")[2], is_secret=True)
+            yield Scalar(decoded.partition(":")[2], is_marked=True)
+
+
+def _passwords_in_addresses(text: str) -> Iterator[Scalar]:
+    return (Scalar(password, is_marked=True) for password in _PASSWORD_IN_ADDRESS.findall(text))
 
 
 def _decoded(value: str) -> str:
@@ -649,10 +646,11 @@ def _moment(written: str, form: str, zone: str) -> float:
     """Returns seconds since 1970; of a time without a zone the later of what it is here and in UTC."""
     try:
         parsed = time.strptime(written, form)
-    except ValueError:  # 29 February, of another year
+        here = time.mktime(parsed)
+    except (ValueError, OverflowError):  # such as 29 February, of another year
         return math.inf
     if not zone:
-        return max(float(calendar.timegm(parsed)), time.mktime(parsed))
+        return max(float(calendar.timegm(parsed)), here)
     hours, minutes = (0, 0) if zone == "Z" else (int(zone[:3]), int(zone[0] + zone[-2:]))
     return float(calendar.timegm(parsed) - hours * 3600 - minutes * 60)
 
@@ -832,24 +830,32 @@ class Scan:
 # What distributions ship to everybody is nobody's secret.
 
 _SHIPPED = {"private-key", "cloud-credentials", "docker-auth", "environment-dump"}
+_PUBLISHED = re.compile(r"/awscli/examples/|/lib/python3\.\d+/test/")
+"""The AWS CLI's examples and Python's tests have keys; both are also installed from archives."""
 _LAYER = re.compile(r"^.*?/(?:overlay2?/[^/]+/diff|snapshots/\d+/fs)(?=/)")
 """Where the files of a container image's layer are; its packages are its own."""
 
 
 def _is_as_shipped(finding: Finding, instance: Instance) -> bool:
-    """Returns whether it is in a file that is as its package has it: examples, tests, manuals."""
+    """Returns whether it is in a file that is as everybody has it: an example, a test, a manual."""
     if finding.kind not in _SHIPPED:
         return False
+    if _PUBLISHED.search(finding.file):
+        return True
     layer = _LAYER.match(finding.file)
     top = layer[0] if layer else ""
     path = finding.file[len(top) :]
     shipped = _dpkg_sums(instance.root / top.lstrip("/")).get(path)
     shipped = shipped or (set() if top else _rpm_sums(path, instance.rpm))
-    if not shipped:
-        return False
-    content = Path(f"{instance.root}{finding.file}").read_bytes()
-    actual = {hashlib.md5(content, usedforsecurity=False).hexdigest(), hashlib.sha256(content).hexdigest()}
-    return not actual.isdisjoint(shipped)
+    return bool(shipped) and not shipped.isdisjoint(_sums(Path(f"{instance.root}{finding.file}")))
+
+
+def _sums(file: Path) -> set[str]:
+    try:
+        content = file.read_bytes()
+    except OSError:  # it is gone
+        return set()
+    return {hashlib.md5(content, usedforsecurity=False).hexdigest(), hashlib.sha256(content).hexdigest()}
 
 
 @cache

@@ -50,6 +50,7 @@ class Changes:
 
     before: str
     made: str
+    verdict: str
     reasons: tuple[str, ...]
     groups: tuple[ChangeGroup, ...]
 
@@ -62,6 +63,7 @@ def changes(comparison: Comparison) -> Changes:
     return Changes(
         before=before.ami_id,
         made=f"{before.created_at:%Y-%m-%d}",
+        verdict=before.verdict.value,
         reasons=comparison.recipe,
         groups=tuple(groups),
     )

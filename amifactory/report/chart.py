@@ -77,6 +77,8 @@ def make_chart(
     values = [value for one in series for value in one.values if value is not None]
     top = round_top(1.05 * max([*values, *([] if limit is None else [limit])], default=1.0))
     lines = tuple(_line(one, builds, top) for one in series)
+    first, last = builds[0].created_at, builds[-1].created_at
+    form = "%H:%M" if first.date() == last.date() else "%d %b"
     return Chart(
         title=title,
         summary=_summary(lines, len(builds), limit),
@@ -84,8 +86,8 @@ def make_chart(
         lines=lines,
         limit=None if limit is None else _from_top(limit, top),
         limit_label=f"limit {words.limit(limit)}",
-        first=f"{builds[0].created_at:%d %b}",
-        last=f"{builds[-1].created_at:%d %b}",
+        first=first.strftime(form),
+        last=last.strftime(form),
     )
 
 

@@ -4,7 +4,7 @@
   minutes later (EC2 user guide, "Spot Instance interruption notices") or as soon as was asked. Any instance
   takes the part of a Spot Instance.
 - ``rebalance``: a recommendation, and nothing follows by itself.
-- ``terminate``: its group scales in. With a hook the instance is held until the action is completed or the
+- ``termination``: its group scales in. With a hook the instance is held until the action is completed or the
   hook times out; without one it goes at once (Auto Scaling user guide, "How lifecycle hooks work").
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVENTS = ("spot", "rebalance", "terminate")
+EVENTS = ("spot", "rebalance", "termination")
 NOTICE_SECONDS = 120
 HEARTBEAT_TIMEOUT = 3600
 """API reference, PutLifecycleHook: the default; 30 to 7200 are allowed."""
@@ -41,7 +41,7 @@ class Request:
     """The document that is posted.
 
     Attributes:
-        event: ``spot``, ``rebalance`` or ``terminate``.
+        event: ``spot``, ``rebalance`` or ``termination``.
         action: Of a Spot interruption: ``terminate`` or ``stop``. The sandbox cannot hibernate.
         after: Seconds until the interruption.
         group: Name of the group the instance shall be in.
@@ -74,7 +74,7 @@ class Notifier:
 
     def answer(self, body: bytes) -> Reply:
         """Answers the posted document with what the instance's metadata has from now on, or why not."""
-        give = {"spot": self._spot, "rebalance": self._rebalance, "terminate": self._terminate}
+        give = {"spot": self._spot, "rebalance": self._rebalance, "termination": self._terminate}
         try:
             request = Request(**json.loads(body))
             with self._world.lock:

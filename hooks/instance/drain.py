@@ -24,14 +24,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from host import Host, write_line
+from aws_program import AwsProgram
+from host import Host, replace_file, write_line
 from instance_metadata import Metadata, MetadataError
 from notices import FINAL, PATHS, REBALANCE, SPOT, TERMINATION, Notice, read_notices
 from scaling_group import ScalingGroup
 from workers import OverSsh, SelfRegistered
 
 if TYPE_CHECKING:
-    from notices import ReadMetadata
+    from instance_metadata import ReadMetadata
     from workers import Worker
 
 SETTINGS = Path("/etc/amifactory/drain.json")
@@ -145,7 +146,7 @@ class Drain:
         state.notices[kind] = notice.text
         limits = [limit for limit in (state.deadline, self._limit(kind, notice)) if limit is not None]
         state.deadline = min(limits, default=None)
-        self._host.replace(self._host.root / MARK, "".join(f"{text}\n" for text in state.notices.values()))
+        replace_file(self._host.root / MARK, "".join(f"{text}\n" for text in state.notices.values()))
         until = "" if state.deadline is None else f"; jobs may take until {utc(state.deadline)}"
         self._host.say(f"{notice.text}: takes no more jobs{until}")
         self._keep()
@@ -195,7 +196,7 @@ class Drain:
     def _keep(self) -> None:
         if asdict(self._state) != self._kept:
             self._kept = asdict(self._state)
-            self._host.replace(self._host.root / STATE, json.dumps(self._kept))
+            replace_file(self._host.root / STATE, json.dumps(self._kept))
 
     def _say(self, about: str, text: str) -> None:
         """Says what is new."""
@@ -217,12 +218,8 @@ def main(file: Path = SETTINGS) -> int:
         write_line(str(error))
         return WRONG_SETTINGS
     host, read = Host(), Metadata().get
-    drain = Drain(
-        settings,
-        host,
-        ScalingGroup(host, read=read, hook=settings.hook, environ=os.environ),
-        read=read,
-    )
+    aws = AwsProgram(run=host.run, environ=os.environ, metadata=read)
+    drain = Drain(settings, host, ScalingGroup(host, aws, read=read, hook=settings.hook), read=read)
     while True:
         drain.look()
         time.sleep(POLL_SECONDS)

@@ -22,13 +22,17 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aws_program import AwsProgram
+from host import replace_file, run_program, write_line
 from instance_metadata import BUILD_MARK, Metadata, MetadataError
 from secret_error import OUTAGE, SecretError
-from secret_file import Owner, check_kubeconfig, find_owner, load_yaml_module, put_in_place
-from secrets_manager import SecretsManager, run_program
+from secret_file import check_kubeconfig, find_owner, load_yaml_module, put_in_place
+from secrets_manager import SecretsManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from instance_metadata import ReadMetadata
 
 LISTED = Path("/etc/amifactory/secrets.json")
 STATE = Path("/run/amifactory/secrets")
@@ -87,7 +91,7 @@ class Instance:
     """
 
     secrets_manager: SecretsManager
-    metadata: Callable[[str], str | None]
+    metadata: ReadMetadata
     clock: Callable[[], float]
     now: Callable[[], float]
     sleep: Callable[[float], None]
@@ -179,18 +183,16 @@ class Fetcher:
         """Returns what is known of the secret; nothing, if it is of another one or cannot be read."""
         nothing = State(secret.name, secret.path)
         try:
-            known = State(**json.loads(self._state_file(secret).read_text()))
+            known = State(**json.loads(self._state_file(secret.name).read_text()))
         except (OSError, ValueError, TypeError):
             return nothing
         return known if known.path == secret.path else nothing
 
     def _note(self, state: State) -> None:
-        content = json.dumps(asdict(state), indent=2).encode()
-        me = Owner(os.geteuid(), os.getegid())
-        put_in_place(str(self.instance.state / f"{state.name}.json"), content, owner=me, mode=0o644)
+        replace_file(self._state_file(state.name), json.dumps(asdict(state), indent=2))
 
-    def _state_file(self, secret: Secret) -> Path:
-        return self.instance.state / f"{secret.name}.json"
+    def _state_file(self, name: str) -> Path:
+        return self.instance.state / f"{name}.json"
 
     def _say(self, secret: Secret, words: str) -> None:
         self.instance.log(f"secret {secret.name}: {words}")
@@ -227,13 +229,13 @@ def this_instance() -> Instance:
     """Returns the machine this runs on."""
     metadata = Metadata().get
     return Instance(
-        secrets_manager=SecretsManager(run=run_program, environ=os.environ, metadata=metadata),
+        secrets_manager=SecretsManager(AwsProgram(run=run_program, environ=os.environ, metadata=metadata)),
         metadata=metadata,
         clock=time.monotonic,
         now=time.time,
         sleep=time.sleep,
         random=random.random,
-        log=lambda words: print(words, file=sys.stderr, flush=True),
+        log=write_line,
         yaml=load_yaml_module(),
         state=STATE,
     )

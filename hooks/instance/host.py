@@ -21,7 +21,9 @@ NOT_FOUND, TOO_LONG = 127, 124
 """What a shell and timeout(1) say of such programs."""
 
 
-def run_program(command: Sequence[str], environment: Mapping[str, str] | None) -> Ended:
+def run_program(
+    command: Sequence[str], environment: Mapping[str, str] | None, *, seconds: float = PROGRAM_SECONDS
+) -> Ended:
     """Returns what a program did; one that is missing or takes too long fails like any other."""
     try:
         return subprocess.run(
@@ -29,16 +31,25 @@ def run_program(command: Sequence[str], environment: Mapping[str, str] | None) -
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=PROGRAM_SECONDS,
-            text=True,
-            errors="replace",
+            timeout=seconds,
+            encoding="utf-8",
+            errors="surrogateescape",
             check=False,
         )
     except FileNotFoundError:
         return subprocess.CompletedProcess(command, NOT_FOUND, "", f"{command[0]} is not installed")
     except subprocess.TimeoutExpired:
-        why = f"{command[0]} did not end within {PROGRAM_SECONDS} s"
+        why = f"{command[0]} did not end within {seconds:g} s"
         return subprocess.CompletedProcess(command, TOO_LONG, "", why)
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Writes a file of root's own, which anybody may read, in one step."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    new = file.with_name(f".{file.name}.new")
+    new.write_text(text)
+    new.chmod(0o644)
+    new.replace(file)
 
 
 def write_line(text: str) -> None:
@@ -64,10 +75,3 @@ class Host:
     now: Callable[[], float] = time.time
     say: Callable[[str], None] = write_line
     root: Path = Path("/")
-
-    def replace(self, file: Path, text: str) -> None:
-        """Writes a file in one step."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        new = file.with_name(f".{file.name}.new")
-        new.write_text(text)
-        new.replace(file)

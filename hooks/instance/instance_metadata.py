@@ -5,6 +5,13 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    ReadMetadata = Callable[[str], "str | None"]
+    """Returns what is at a path below ``/latest``, or None; raises MetadataError."""
 
 BASE = "http://169.254.169.254/latest"
 BUILD_MARK = "# amifactory: this instance becomes an AMI"

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    ReadMetadata = Callable[[str], "str | None"]
-    """Returns what is at a path below ``/latest``, or None; raises MetadataError."""
+    from instance_metadata import ReadMetadata
 
 SPOT, REBALANCE, TERMINATION = "spot", "rebalance", "termination"
 PATHS = {

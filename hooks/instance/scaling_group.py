@@ -7,19 +7,19 @@ Auto Scaling user guide, "Complete a lifecycle action". The instance's role need
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from aws_program import AwsError
 from instance_metadata import MetadataError
-from secrets_manager import OWN_ROLE, PASSED_ON
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from aws_program import AwsProgram
     from host import Host
-    from notices import ReadMetadata
+    from instance_metadata import ReadMetadata
 
 TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
 WAITS = {"Terminating:Wait", "Warmed:Terminating:Wait"}
@@ -43,15 +43,13 @@ class Hook:
 
 
 class ScalingGroup:
-    """Speaks to Auto Scaling through the ``aws`` program, when it is time to, and again after a failure."""
+    """Speaks to Auto Scaling when it is time to, and again after a failure."""
 
-    def __init__(
-        self, host: Host, *, read: ReadMetadata, hook: str | None, environ: Mapping[str, str]
-    ) -> None:
+    def __init__(self, host: Host, aws: AwsProgram, *, read: ReadMetadata, hook: str | None) -> None:
         self._host = host
+        self._aws = aws
         self._read = read
         self._wanted = hook
-        self._environment = {name: environ[name] for name in PASSED_ON if name in environ} | OWN_ROLE
         self._hook: Hook | None = None
         self._failures = 0
         self._quiet_until = -math.inf
@@ -98,7 +96,7 @@ class ScalingGroup:
         return True
 
     def _instance(self) -> Mapping[str, str] | None:
-        asked = f"--instance-ids={self._metadata('instance-id')}"
+        asked = f"--instance-ids={self._instance_id()}"
         found = self._call("describe-auto-scaling-instances", asked)["AutoScalingInstances"]
         return found[0] if found else None
 
@@ -128,30 +126,23 @@ class ScalingGroup:
         return [
             f"--lifecycle-hook-name={hook.name}",
             f"--auto-scaling-group-name={hook.group}",
-            f"--instance-id={self._metadata('instance-id')}",
+            f"--instance-id={self._instance_id()}",
         ]
 
-    def _metadata(self, what: str) -> str:
+    def _instance_id(self) -> str:
         try:
-            found = self._read(f"meta-data/{what}")
+            found = self._read("meta-data/instance-id")
         except MetadataError as error:
             raise GroupError(str(error)) from error
         if found is None:
-            raise GroupError(f"the instance metadata service knows no {what}")
+            raise GroupError("the instance metadata service knows no instance-id")
         return found
 
     def _call(self, operation: str, *arguments: str) -> dict[str, Any]:
-        command = ["aws", "autoscaling", operation, *arguments, "--output=json"]
-        command += [f"--region={self._metadata('placement/region')}"]
-        command += ["--cli-connect-timeout=5", "--cli-read-timeout=10"]
-        if endpoint := self._environment.get("AWS_ENDPOINT_URL"):
-            command.append(f"--endpoint-url={endpoint}")  # for AWS CLIs before 2.13
-        ended = self._host.run(command, self._environment)
-        if ended.returncode != 0:
-            last = (ended.stderr.strip().splitlines() or [f"exit status {ended.returncode}"])[-1]
-            raise GroupError(f"{operation}: {last}")
-        answer: dict[str, Any] = json.loads(ended.stdout or "{}")
-        return answer
+        try:
+            return self._aws.call("autoscaling", operation, *arguments)
+        except AwsError as error:
+            raise GroupError(f"{operation}: {error}") from error
 
     def _fail(self, error: GroupError) -> None:
         pause = RETRY_SECONDS[min(self._failures, len(RETRY_SECONDS) - 1)]

@@ -19,6 +19,8 @@ import re
 from signal import SIGQUIT, SIGTERM
 from typing import TYPE_CHECKING, Protocol
 
+from host import replace_file
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -109,7 +111,7 @@ class SelfRegistered:
     def _stay_down(self) -> None:
         drop_in = self._host.root / STAY_DOWN
         if not drop_in.exists():
-            self._host.replace(drop_in, "[Service]\nRestart=no\n")
+            replace_file(drop_in, "[Service]\nRestart=no\n")
             self._systemctl("daemon-reload")
 
     def _process(self) -> int:
@@ -140,7 +142,7 @@ class OverSsh:
         """Refuses new connections of anybody but root; what is written is what they are told."""
         file = self._host.root / "run/nologin"
         if not file.exists():
-            self._host.replace(file, "This instance is about to be taken away and takes no more jobs.\n")
+            replace_file(file, "This instance is about to be taken away and takes no more jobs.\n")
             self._host.say("new SSH connections are refused")
 
     def busy(self) -> str | None:

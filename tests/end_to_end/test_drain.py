@@ -152,13 +152,12 @@ def test_a_worker_that_registered_itself(worker: Worker, sandbox: Sandbox) -> No
     assert "draining" in worker.shell("amifactory-ready --timeout 1 2>&1")
     worker.shell("rm /run/job")
     wait_for(lambda: "gitlab-runner unregister: done" in worker.journal())
-    time.sleep(2)
     assert worker.shell("systemctl is-active gitlab-runner") == "inactive"
     assert worker.shell("cat /run/ended") == "SIGQUIT"
     assert worker.shell("cat /etc/gitlab-runner/config.toml") == "concurrent = 1"
     assert worker.state() == "running"
     sandbox.forget_calls()
-    worker.notify("terminate", "--hook", "drain", "--group", "workers")
+    worker.notify("termination", "--hook", "drain", "--group", "workers")
     wait_for(lambda: worker.state() == "terminated")
     assert "autoscaling:CompleteLifecycleAction" in sandbox.calls()
 
@@ -169,7 +168,7 @@ def test_a_worker_that_a_manager_comes_to(worker: Worker, sandbox: Sandbox) -> N
         wait_for(lambda: worker.shell("pgrep --count --uid admin sshd") == "1")
         sandbox.forget_calls()
         sandbox.fail("DescribeAutoScalingInstances", "ServiceUnavailable", status=503, service="autoscaling")
-        worker.notify("terminate", "--hook", "drain", "--group", "workers", "--heartbeat-timeout", "30")
+        worker.notify("termination", "--hook", "drain", "--group", "workers", "--heartbeat-timeout", "30")
         wait_for(lambda: "autoscaling:RecordLifecycleActionHeartbeat" in sandbox.calls())
         with worker.connect("true") as refused:
             assert refused.wait(PATIENCE) == 255

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from amifactory.domain.cold_start import Budget, ColdStart, EarlierStart
+from amifactory.domain.inventory import Inventory, OperatingSystem
 from amifactory.domain.model import AmiId
-from amifactory.operations.examination import Examination, Start
+from amifactory.operations.examination import Examination, NotBooted, Start
 from amifactory.operations.gates import judge_examination
 from amifactory.spec.result import SpecResult
 
@@ -16,6 +17,8 @@ GATES = ["boot", "ready", "prepull", "spec", "leaks", "cold-start"]
 COLD_START = ColdStart(ssh=5.0, docker=6.0, ready=7.0, first_run={"alpine:3.20": 1.5})
 FINE = Start(cold_start=COLD_START, not_ready=None, prepull_problems={}, cut_off=(), disk_used=None)
 CLEAN: dict[str, list[Any]] = {"findings": [], "allowed": []}
+
+INVENTORY = Inventory(os=OperatingSystem(id="debian", version="12", name="Debian 12"), kernel="6.1")
 
 
 def start(**changes: Any) -> Start:
@@ -26,10 +29,9 @@ def judged(
     budget: Budget | None = None, previous: EarlierStart | None = None, **changes: Any
 ) -> dict[str, str | None]:
     """Returns the gates of an examination that is fine but for some changes, with their problems."""
-    fine = {"starts": (FINE,), "spec": SpecResult(passed=3), "leaks": CLEAN}
+    fine = {"starts": (FINE,), "spec": SpecResult(passed=3), "leaks": CLEAN, "inventory": INVENTORY}
     found = Examination(**{**fine, **changes})
-    median = found.starts[0].cold_start if found.starts else None
-    gates = judge_examination(found, budget=budget or Budget(), median=median, previous=previous)
+    gates = judge_examination(found, budget=budget or Budget(), median=COLD_START, previous=previous)
     return {gate.name: gate.problem for gate in gates}
 
 
@@ -38,7 +40,8 @@ def test_all_gates_pass() -> None:
 
 
 def test_nothing_else_is_judged_of_what_did_not_boot() -> None:
-    assert judged(boot_problem="no answer", starts=(), spec=None, leaks=None) == {"boot": "no answer"}
+    (gate,) = judge_examination(NotBooted(problem="no answer"), budget=Budget(), median=None, previous=None)
+    assert (gate.name, gate.problem) == ("boot", "no answer")
 
 
 @pytest.mark.parametrize(

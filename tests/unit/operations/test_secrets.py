@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from amifactory.config.load import load
-from amifactory.operations.secrets import baked_secrets, secret_warnings, secrets_of
+from amifactory.operations.lineage import baked_secrets, secrets_of
+from amifactory.operations.secrets import secret_warnings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -345,6 +345,7 @@ APPENDED: dict[str, Callable[[float], bytes]] = {
     "journal": journal,
     "wtmp": lambda at: login(2, at - 9999) + login(7, at) + login(7, at + 9999),
     "wtmp on ARM": lambda at: login(2, at - 9999, 400) + login(7, at, 400),
+    "wtmp on ARM, as long as on x86-64": lambda at: login(7, at, 400) * 24,
 }
 
 
@@ -388,6 +389,21 @@ def package(disk: Disk, path: str, content: str, top: str = "") -> None:
 def test_a_file_as_its_package_has_it_is_no_leak(disk: Disk, top: str, path: str) -> None:
     package(disk, path, PEM, top)
     assert disk.report()["findings"] == []
+
+
+@pytest.mark.parametrize(
+    ("path", "is_published"),
+    [
+        ("/usr/local/aws-cli/v2/2.19.0/dist/awscli/examples/iot/create-provisioning-claim.rst", True),
+        ("/var/lib/docker/overlay2/0a/diff/usr/local/lib/python3.12/test/certdata/keycert.pem", True),
+        ("/opt/examples/awscli/key.pem", False),
+        ("/opt/lib/python3.12/site-packages/example/test/key.pem", False),
+    ],
+)
+def test_what_comes_in_archives_for_everybody_is_no_leak(disk: Disk, path: str, is_published: bool) -> None:
+    disk.put(path, PEM)
+    assert bool(disk.report()["findings"]) is not is_published
+    assert ("secret-value", path) in disk.leaks(PEM)
 
 
 def test_a_packages_file_that_was_changed_is_one(disk: Disk) -> None:

@@ -69,6 +69,14 @@ def test_a_build_that_never_got_ready_has_a_gap(example: type[Example]) -> None:
     assert chart.has_rejected
 
 
+def test_the_axis_names_days_or_within_one_day_times(example: type[Example]) -> None:
+    chart, _ = section(example.facts()).charts
+    assert (chart.first, chart.last) == ("01 Mar", "04 Mar")
+    facts = example.facts()
+    chart, _ = section(replace(facts, build=replace(facts.build, created_at=facts.now))).charts
+    assert (chart.first, chart.last) == ("09:00", "09:00")
+
+
 def test_the_limit_is_on_the_chart_however_far_above(example: type[Example]) -> None:
     chart, _ = section(example.facts(budget=Budget(ready_within=600))).charts
     assert chart.limit is not None

@@ -37,7 +37,7 @@ def held(settings: ServerSettings, world: World, run: Callable[..., str], driver
         world.work.wait(5)
         given = {"hook": "drain", "group": "workers", "heartbeat_timeout": 300, **options}
         connection = http.client.HTTPConnection("127.0.0.1", settings.port, timeout=5)
-        document = {"instance_id": instance_id, "event": "terminate", **given}
+        document = {"instance_id": instance_id, "event": "termination", **given}
         connection.request("POST", "/amifactory/notices", body=json.dumps(document))
         assert connection.getresponse().status == 200
         connection.close()

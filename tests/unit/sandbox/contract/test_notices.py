@@ -118,7 +118,7 @@ def test_the_state_an_instance_is_to_be_in(
     instance: str, metadata: Callable[[str, str], str | int], notify: Callable[..., tuple[int, Any]]
 ) -> None:
     """The state alone, as text: ``Terminated`` when the group wants it gone."""
-    notify(instance_id=instance, event="terminate", hook="drain")
+    notify(instance_id=instance, event="termination", hook="drain")
     assert metadata(instance, TARGET) == "Terminated"
 
 
@@ -199,8 +199,8 @@ def test_an_interruption_of_what_has_gone_does_nothing(
     ("document", "why"),
     [
         ({"event": "spot", "action": "hibernate"}, "the action is terminate or stop, not hibernate"),
-        ({"event": "flood"}, "the event is spot, rebalance, terminate, not flood"),
-        ({"event": "terminate", "hook": "drain", "heartbeat_timeout": 5}, "30 to 7200 s, not 5"),
+        ({"event": "flood"}, "the event is spot, rebalance, termination, not flood"),
+        ({"event": "termination", "hook": "drain", "heartbeat_timeout": 5}, "30 to 7200 s, not 5"),
         ({"event": "spot", "when": "soon"}, "unexpected keyword argument 'when'"),
         ({"event": "spot", "instance_id": "i-0"}, "no instance i-0 runs"),
     ],
