@@ -1,4 +1,4 @@
-"""Boots fresh instances of a build and looks how they start, what the spec says, what is there and what leaks."""
+"""Boots fresh instances of a build; looks how they start, what the spec says, what is there, what leaks."""
 
 from __future__ import annotations
 

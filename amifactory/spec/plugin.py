@@ -7,6 +7,9 @@
 
     @pytest.mark.needs_tool("helm")
     def test_helm_answers(host): ...
+
+A run stops at the first test that fails because the connection to the instance broke, and says so in the file
+that ``AMIFACTORY_CONNECTION_LOST`` names: that test says nothing of the build.
 """
 
 from __future__ import annotations
@@ -18,6 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from testinfra.backend import BACKENDS
+
+from amifactory.spec.backend import SpecConnectionError, SpecSshBackend
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,10 +52,24 @@ class Facts:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes the marker known."""
+    """Makes the marker known, and has testinfra use our SSH."""
+    BACKENDS["ssh"] = f"{SpecSshBackend.__module__}.{SpecSshBackend.__name__}"
     config.addinivalue_line(
         "markers", "needs_tool(name): skipped where the build left the tool out, and said so"
     )
+
+
+def pytest_exception_interact(
+    node: pytest.Item | pytest.Collector, call: pytest.CallInfo[object]
+) -> None:
+    """Notes that a test failed, or a file could not be collected, for a broken connection."""
+    cause = call.excinfo.value if call.excinfo else None
+    while cause is not None and not isinstance(cause, SpecConnectionError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is not None:
+        if file := os.environ.get("AMIFACTORY_CONNECTION_LOST"):
+            Path(file).write_text(f"{cause}\n", "utf-8")
+        node.session.shouldfail = str(cause)
 
 
 @pytest.fixture(scope="session")

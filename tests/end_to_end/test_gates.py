@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-import pytest
-
 if TYPE_CHECKING:
     from tests.end_to_end.conftest import Factory, Sandbox
 
@@ -40,6 +38,38 @@ def test_an_image_that_leaks_a_private_key(factory: Factory, sandbox: Sandbox) -
     report = json.loads((factory.root / f".amifactory/reports/{accepted['ami_id']}/report.json").read_text())
     assert report["leaks"]["findings"] == []
     assert report["leaks"]["allowed"] == [{"kind": "private-key", "file": KEY}]
+
+
+def test_an_image_that_was_not_cleaned_up(factory: Factory) -> None:
+    """Each kind of leak, on a real AMI; but host keys, which the first boot of an instance replaces."""
+    folder = factory.add(
+        "filthy",
+        provision="""
+mkdir -p /root/.aws /root/.docker /var/lib/cloud/instances/i-0123456789abcdef0
+printf '[default]\\naws_access_key_id = AKIAQ3EGRDLEXAMPL5ZX\\naws_secret_access_key = %s\\n' \\
+  "$(head --bytes 30 /dev/urandom | base64)" >/root/.aws/credentials
+printf '{"auths": {"r.example.com": {"auth": "%s"}}}' "$(echo ci:pa55-w0rd-9 | base64)" \\
+  >/root/.docker/config.json
+echo 'mysql --password=x' >/root/.bash_history
+echo '#!/bin/sh' >/var/lib/cloud/instances/i-0123456789abcdef0/user-data.txt
+env SSH_CONNECTION='192.0.2.1 1 192.0.2.2 22' SHLVL=1 PACKER_BUILD_NAME=worker env >/opt/environment
+ssh-keygen -q -t ed25519 -N '' -f /opt/key""",
+    )
+    template = folder / "build.pkr.hcl"
+    template.write_text(template.read_text().replace(" && sudo clean-up", ""))
+    build = factory.run("build", "filthy", "--json").expect(4).builds["filthy"]
+    report = json.loads((factory.root / f".amifactory/reports/{build['ami_id']}/report.json").read_text())
+    assert {finding["kind"] for finding in report["leaks"]["findings"]} == {
+        "authorized-keys",
+        "cloud-credentials",
+        "cloud-init",
+        "docker-auth",
+        "environment-dump",
+        "log",
+        "machine-id",
+        "private-key",
+        "shell-history",
+    }
 
 
 def test_an_instance_that_reboots_while_it_is_verified(factory: Factory, sandbox: Sandbox) -> None:
@@ -132,16 +162,68 @@ def test_a_spec_that_fails_to_load_says_nothing_of_the_build(
     assert sandbox.tags(base)["verdict"] == "verified"
 
 
-@pytest.mark.parametrize("repeat", [3])
 def test_how_fresh_instances_start_is_measured_as_often_as_asked(
-    factory: Factory, sandbox: Sandbox, base: str, repeat: int
+    factory: Factory, sandbox: Sandbox, base: str
 ) -> None:
     sandbox.forget_calls()
-    factory.run("verify", "base", "--repeat", str(repeat)).expect(0)
-    assert sandbox.calls().count("ec2:RunInstances") == repeat
+    factory.run("verify", "base", "--repeat", "3").expect(0)
+    assert sandbox.calls().count("ec2:RunInstances") == 3
     report = json.loads((factory.root / f".amifactory/reports/{base}/report.json").read_text())
     start = report["cold_start"]
-    assert len(start["samples"]) == repeat
+    assert len(start["samples"]) == 3
     ready = sorted(sample["ready"] for sample in start["samples"])
     assert (start["median"]["ready"], start["p95"]["ready"]) == (ready[1], ready[2])
     assert 0 < start["median"]["ssh"] <= start["median"]["ready"]
+
+
+def test_registries_are_cut_off_while_the_spec_runs(worker: Factory) -> None:
+    """What is there runs; what is not cannot be had any more."""
+    worker.add(
+        "secluded",
+        parent="worker",
+        spec="""with host.sudo():
+        host.check_output("docker run --rm --network none alpine:3.20 true")
+        pulled = host.run("docker pull alpine:3.20")
+        assert pulled.failed
+        assert "dial tcp" in pulled.stderr""",
+    )
+    build = worker.run("build", "secluded", "--json").expect(0).builds["secluded"]
+    report = json.loads((worker.root / f".amifactory/reports/{build['ami_id']}/report.json").read_text())
+    assert len(report["cut_off"]) >= 2, "the sandbox's mirror and Docker Hub"
+    assert report["cold_start"]["median"]["first_run"]["alpine:3.20"] > 0
+
+
+def test_a_prepulled_image_that_is_not_there(worker: Factory) -> None:
+    worker.add(
+        "forgetful",
+        parent="worker",
+        provision="systemctl start docker\ndocker image rm --force alpine:3.20 >/dev/null",
+    )
+    build = worker.run("build", "forgetful", "--json").expect(4).builds["forgetful"]
+    assert build["error"].startswith("prepull: alpine:3.20: ")
+
+
+def test_an_image_whose_docker_does_not_start(worker: Factory) -> None:
+    worker.add(
+        "dockerless",
+        parent="worker",
+        provision="echo 'not json' >/etc/docker/daemon.json",
+        settings='verify {\n  ready_timeout = "15s"\n}\n',
+    )
+    build = worker.run("build", "dockerless", "--json").expect(4).builds["dockerless"]
+    assert build["error"].startswith("ready: it is not ready for jobs: ")
+    assert "docker" in build["error"].lower()
+
+
+def test_a_first_run_that_takes_too_long(worker: Factory) -> None:
+    slow = '#!/bin/sh\\nsleep 3\\nexec /usr/bin/docker.real \\"\\$@\\"\\n'
+    worker.add(
+        "sluggish",
+        parent="worker",
+        provision="mv /usr/bin/docker /usr/bin/docker.real\n"
+        f'printf "{slow}" >/usr/bin/docker\nchmod +x /usr/bin/docker',
+        settings='verify {\n  first_run_within = "2s"\n}\n',
+    )
+    build = worker.run("build", "sluggish", "--json").expect(4).builds["sluggish"]
+    assert "cold-start: alpine:3.20 first ran in " in build["error"]
+    assert "limit 2 s (verify.first_run_within)" in build["error"]

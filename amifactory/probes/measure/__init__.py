@@ -20,7 +20,7 @@ from amifactory.probes.measure.docker import ask_docker
 from amifactory.probes.measure.figures import boot, disk_used
 from amifactory.probes.measure.first_runs import prove_images
 from amifactory.probes.measure.instance import Instance
-from amifactory.probes.measure.readiness import idle_hooks, wait_until_ready
+from amifactory.probes.measure.readiness import disabled_units, unlisted_settings, wait_until_ready
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,11 @@ def main(given: Mapping[str, Any], instance: Instance | None = None) -> dict[str
     here = instance or Instance()
     prepull: Mapping[str, str] = given["prepull"]
     ready_at, ready_problem = wait_until_ready(here, given["ready_timeout"])
-    ready_problem = ready_problem or unlisted_settings(here, given["secrets"], drains=given["drains"])
+    ready_problem = (
+        ready_problem
+        or unlisted_settings(here, given["secrets"], drains=given["drains"])
+        or disabled_units(here, boot_secrets=given["boot_secrets"], drains=given["drains"])
+    )
     docker = ask_docker(here)
     cut_off, uncut = cut_off_registries(here, [*given["registries"], *docker.ways_out])
     first_run, problems = prove_images(here, prepull, docker.problem, uncut)

@@ -33,20 +33,26 @@ def prove_images(
     first_run: dict[str, float] = {}
     problems: dict[str, str] = {}
     for number, (reference, digest) in enumerate(sorted(prepull.items())):
-        pinned, problem = (None, broken) if broken else find(here, reference, digest)
-        if pinned:
-            taken, problem = first_start(here, reference, f"amifactory-first-run-{os.getpid()}-{number}")
-            problem = problem or uncut or reached(here, pinned)
-            if taken is not None:
-                first_run[reference] = round(taken, 3)
+        try:
+            pinned, problem = (None, broken) if broken else find(here, reference, digest)
+            if pinned:
+                taken, problem = first_start(here, reference, f"amifactory-first-run-{os.getpid()}-{number}")
+                problem = problem or uncut or reached(here, pinned)
+                if taken is not None:
+                    first_run[reference] = round(taken, 3)
+        except StuckError as error:
+            problem = str(error)
+            broken = f"it was not tried after {reference}: {error}"
         if problem:
             problems[reference] = problem
     return first_run, problems
 
 
 def find(here: Instance, reference: str, digest: str) -> tuple[str | None, str | None]:
-    """Returns an image's name with its digest, or why it is not the right one, by Docker's books."""
+    """Returns an image's name with its digest, or why it is not the right one, by Docker's books; raises `StuckError`."""
     ended = here.run(["docker", "image", "inspect", reference], seconds=ANSWER_SECONDS)
+    if ended.status is None:
+        raise StuckError(f"Docker did not look at it within {ANSWER_SECONDS:g} s")
     if ended.status != 0:
         absent = "no such image" in ended.errors.lower()
         return None, "it is not on the instance" if absent else f"Docker cannot look at it: {ended.why}"
@@ -75,6 +81,8 @@ def reached(here: Instance, pinned: str) -> str | None:
 def first_start(here: Instance, reference: str, name: str) -> tuple[float | None, str | None]:
     """Returns how many seconds the first start of an image took, or why Docker cannot start it.
 
+    Raises `StuckError`.
+
     It runs ``true`` to its end. An image without that is started a second time, with its own program, and
     both count; once that runs it has shown what it should, and is removed. The first image of all also pays
     for what Docker itself reads for the first time.
@@ -84,12 +92,14 @@ def first_start(here: Instance, reference: str, name: str) -> tuple[float | None
     ended = here.run(
         ["docker", "run", "--rm", *fixed, "--entrypoint", "true", reference], seconds=RUN_SECONDS
     )
-    if ended.status in (CANNOT_EXECUTE, NOT_FOUND):
+    has_true = ended.status not in (CANNOT_EXECUTE, NOT_FOUND)
+    if not has_true:
         ended = here.run(["docker", "run", "--detach", *fixed, reference], seconds=RUN_SECONDS)
     taken = here.clocks().monotonic - began
     here.run(["docker", "rm", "--force", name], seconds=ANSWER_SECONDS)
     if ended.status is None:
-        return None, f"it did not start within {RUN_SECONDS:g} s"
-    if ended.status != 0:
+        raise StuckError(f"it did not start within {RUN_SECONDS:g} s")
+    # Docker calls a program started that the kernel then refuses to execute.
+    if ended.status != 0 or (not has_true and OTHER_ARCHITECTURE in ended.errors):
         return None, f"it does not run: {ended.why}"
     return taken, None

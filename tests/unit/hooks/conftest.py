@@ -7,6 +7,7 @@ import grp
 import json
 import os
 import pwd
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import fetch_secrets
 import pytest
 import yaml  # type: ignore[import-untyped]
+from aws_program import AwsProgram
+from host import run_program
 from instance_metadata import MetadataError
 from secrets_manager import SecretsManager
 
@@ -55,11 +58,13 @@ class Account:
 
     Attributes:
         trouble: Given the time, returns the error code or the last line of an error, if there is one now.
+        missing: There is no such program.
     """
 
     clock: Clock
     versions: dict[str, tuple[str, str | bytes]] = field(default_factory=dict)
-    trouble: Callable[[float], str | Exception | None] = lambda _: None
+    trouble: Callable[[float], str | None] = lambda _: None
+    missing: bool = False
     commands: list[list[str]] = field(default_factory=list)
     environments: list[dict[str, str]] = field(default_factory=list)
 
@@ -72,21 +77,21 @@ class Account:
         return [command[2] for command in self.commands]
 
     def run(
-        self, command: Sequence[str], environment: Mapping[str, str]
-    ) -> subprocess.CompletedProcess[bytes]:
+        self, command: Sequence[str], environment: Mapping[str, str] | None
+    ) -> subprocess.CompletedProcess[str]:
         self.commands.append(list(command))
-        self.environments.append(dict(environment))
+        self.environments.append(dict(environment or {}))
+        if self.missing:
+            return run_program(["no-such-program"], environment)
         trouble = self.trouble(self.clock.time)
-        if isinstance(trouble, Exception):
-            raise trouble
         secret_id = next(part for part in command if part.startswith("--secret-id=")).partition("=")[2]
         if trouble is None and secret_id not in self.versions:
             trouble = "ResourceNotFoundException"
         if trouble is not None:
             said = trouble if " " in trouble else service_error(trouble)
-            return subprocess.CompletedProcess(command, 254, b"", f"\n{said}\n".encode())
+            return subprocess.CompletedProcess(command, 254, "", f"\n{said}\n")
         answer = self._answer(command[2], secret_id)
-        return subprocess.CompletedProcess(command, 0, json.dumps(answer).encode(), b"")
+        return subprocess.CompletedProcess(command, 0, json.dumps(answer), "")
 
     def _answer(self, operation: str, secret_id: str) -> dict[str, Any]:
         version, value = self.versions[secret_id]
@@ -151,10 +156,16 @@ class World:
         for file in (self.folder / "run/secrets").iterdir():
             file.unlink()
 
+    def forget_all(self) -> None:
+        """Empties the disk."""
+        shutil.rmtree(self.folder)
+        self.folder.mkdir()
+
     def _instance(self) -> fetch_secrets.Instance:
+        environ = {"PATH": "/bin", "AWS_PROFILE": "mine"}
         return fetch_secrets.Instance(
             secrets_manager=SecretsManager(
-                run=self.account.run, environ={"PATH": "/bin", "AWS_PROFILE": "mine"}, metadata=self._metadata
+                AwsProgram(run=self.account.run, environ=environ, metadata=self._metadata)
             ),
             metadata=self._metadata,
             clock=self.clock,
@@ -174,13 +185,13 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def make_world(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], World]:
+def make_world() -> Callable[[Path], World]:
     """Makes an instance with a role, in a Region."""
 
-    def make() -> World:
+    def make(folder: Path) -> World:
         clock = Clock()
         return World(
-            folder=tmp_path_factory.mktemp("instance"),
+            folder=folder,
             account=Account(clock),
             clock=clock,
             metadata={"meta-data/placement/region": "eu-central-1"},
@@ -189,10 +200,16 @@ def make_world(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], World]:
     return make
 
 
+@pytest.fixture(scope="session")
+def one_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Returns the folder of all examples of a property."""
+    return tmp_path_factory.mktemp("instance")
+
+
 @pytest.fixture
-def world(make_world: Callable[[], World]) -> World:
+def world(make_world: Callable[[Path], World], tmp_path: Path) -> World:
     """Returns an instance in whose account the secret is a kubeconfig."""
-    world = make_world()
+    world = make_world(tmp_path)
     world.account.put("ci/kubeconfig", KUBECONFIG)
     return world
 

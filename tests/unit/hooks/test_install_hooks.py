@@ -20,7 +20,7 @@ PROVISION = ROOT / "images/_shared/provision"
 SYSTEMCTL = '#!/bin/sh\necho "$*" >>"$CALLS"\n'
 FETCH = 'import os, sys\nopen(os.environ["CALLS"], "a").write(f"fetch {sys.argv[1:]}\\n")\nsys.exit({code})\n'
 KUBECONFIG = {"name": "kubeconfig", "path": "/home/ci/.kube/config", "id": "ci/kubeconfig", "when": "boot"}
-TOKEN = {"name": "token", "path": "/etc/token", "id": "ci/token", "when": "boot"}
+FETCHING = {"amifactory-secrets.service", "amifactory-secrets.timer"}
 BAKED = {"name": "baked", "path": "/etc/baked", "id": "ci/baked", "when": "build"}
 
 
@@ -66,8 +66,10 @@ class Image:
     def enabled(self) -> set[str]:
         return {call.split()[-1] for call in self.calls if call.startswith("enable ")}
 
-    def settings(self, name: str) -> Any:
-        return json.loads((self.folder / "root/etc/amifactory" / name).read_text())
+    def settings(self) -> dict[str, Any]:
+        """Returns what the programs are told to do, by file."""
+        files = (self.folder / "root/etc/amifactory").glob("*.json")
+        return {file.name: json.loads(file.read_text()) for file in files}
 
 
 @pytest.fixture
@@ -77,14 +79,13 @@ def image(tmp_path: Path) -> Image:
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "hooks/instance", image.hooks, ignore=ignore)
     (image.hooks / "fetch_secrets.py").write_text(FETCH.replace("{code}", "0"))
-    (image.hooks / "amifactory-drain.service").write_text("[Install]\nWantedBy=multi-user.target\n")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/systemctl").write_text(SYSTEMCTL)
     (tmp_path / "bin/systemctl").chmod(0o755)
     return image
 
 
-def test_everything_is_where_it_belongs(image: Image) -> None:
+def test_everything_is_where_it_belongs_and_off_where_it_has_no_work(image: Image) -> None:
     assert image.install() == ""
     root = image.folder / "root"
     programs, units = root / "usr/local/lib/amifactory", root / "etc/systemd/system"
@@ -98,70 +99,36 @@ def test_everything_is_where_it_belongs(image: Image) -> None:
     assert (root / "etc/amifactory/hooks").read_text().splitlines() == sorted(
         file.name for file in image.hooks.glob("*.service")
     )
+    assert image.settings() == {"secrets.json": []}
+    assert sorted(image.calls) == [
+        "disable --quiet amifactory-drain.service",
+        "disable --quiet amifactory-secrets.service",
+        "disable --quiet amifactory-secrets.timer",
+        "enable --quiet amifactory-ready.service",
+    ]
 
 
-def test_units_without_work_are_off(image: Image) -> None:
-    image.install()
-    assert image.enabled == {"amifactory-ready.service"}
-    assert {call for call in image.calls if call.startswith("disable ")} == {
-        f"disable --quiet {name}"
-        for name in ("amifactory-drain.service", "amifactory-secrets.service", "amifactory-secrets.timer")
-    }
-    assert not (image.folder / "root/etc/amifactory/drain.json").exists()
-
-
-def test_boot_secrets_enable_what_fetches_them(image: Image) -> None:
-    image.install(KUBECONFIG)
-    assert image.enabled == {
-        *("amifactory-ready.service", "amifactory-secrets.service", "amifactory-secrets.timer"),
-    }
-    assert image.settings("secrets.json") == [KUBECONFIG]
-
-
-def test_drain_settings_enable_draining_and_stay_in_children(image: Image) -> None:
+def test_boot_secrets_enable_what_fetches_them_and_draining_goes_with_its_settings(image: Image) -> None:
     image.install(drain='{"on": ["spot"], "timeout": 60}')
-    assert "amifactory-drain.service" in image.enabled
-    image.install()
-    assert "amifactory-drain.service" in image.enabled
-    assert image.settings("drain.json") == {"on": ["spot"], "timeout": 60}
-    image.install(drain='{"on": ["termination"]}')
-    assert image.settings("drain.json") == {"on": ["termination"]}
-
-
-def test_secrets_of_parent_and_child_are_one_list_by_path(image: Image) -> None:
-    image.install(KUBECONFIG, TOKEN)
-    moved = {**TOKEN, "id": "ci/other-token"}
-    image.install(moved, BAKED)
-    assert image.settings("secrets.json") == [BAKED, moved, KUBECONFIG]
-    image.install()
-    assert image.settings("secrets.json") == [BAKED, moved, KUBECONFIG]
-
-
-def test_two_secrets_of_one_name_are_refused(image: Image) -> None:
+    assert image.enabled == {"amifactory-ready.service", "amifactory-drain.service"}
+    assert image.settings() == {"secrets.json": [], "drain.json": {"on": ["spot"], "timeout": 60}}
     image.install(KUBECONFIG)
-    with pytest.raises(subprocess.CalledProcessError) as raised:
-        image.install({**TOKEN, "name": "kubeconfig"})
-    assert (
-        raised.value.stdout
-        == 'install-hooks: secret "kubeconfig" is for /etc/token and for /home/ci/.kube/config: '
-        "rename one of them\n"
-    )
-
-
-def test_units_of_the_factorys_own_are_enabled_where_they_say_so(image: Image) -> None:
-    (image.hooks / "mount-cache.service").write_text("[Install]\nWantedBy=a.target\n")
-    (image.hooks / "other.service").write_text("[Service]\nType=oneshot\n")
-    (image.hooks / "watch.path").write_text("[Path]\n[Install]\nWantedBy=a.target\n")
-    image.install()
-    assert image.enabled == {"amifactory-ready.service", "mount-cache.service", "watch.path"}
-    assert "mount-cache.service" in (image.folder / "root/etc/amifactory/hooks").read_text().split()
+    assert image.enabled == {*FETCHING, "amifactory-ready.service"}
+    assert image.calls[0] == "disable --quiet amifactory-drain.service"
+    assert not any(call.startswith("fetch") for call in image.calls)
+    assert image.settings() == {"secrets.json": [KUBECONFIG]}
 
 
 def test_only_secrets_of_the_build_are_fetched(image: Image) -> None:
-    image.install(KUBECONFIG)
-    assert not any(call.startswith("fetch") for call in image.calls)
-    image.install(BAKED)
+    """And a unit of the factory's own is enabled where it says so."""
+    (image.hooks / "mount-cache.service").write_text("[Install]\nWantedBy=a.target\n")
+    (image.hooks / "other.service").write_text("[Service]\nType=oneshot\n")
+    (image.hooks / "watch.path").write_text("[Path]\n[Install]\nWantedBy=a.target\n")
+    image.install(BAKED, KUBECONFIG)
     assert image.calls[-1] == "fetch ['--when', 'build']"
+    assert image.settings() == {"secrets.json": [BAKED, KUBECONFIG]}
+    assert image.enabled == {*FETCHING, "amifactory-ready.service", "mount-cache.service", "watch.path"}
+    assert "mount-cache.service" in (image.folder / "root/etc/amifactory/hooks").read_text().split()
 
 
 def test_secret_that_cannot_be_baked_in_stops_the_build(image: Image) -> None:

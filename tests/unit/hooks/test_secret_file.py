@@ -63,7 +63,7 @@ def test_readers_see_old_or_new_and_nothing_between(tmp_path: Path) -> None:
 
     reader = threading.Thread(target=read)
     reader.start()
-    for turn in range(100):
+    for turn in range(20):
         put_in_place(str(file), contents[turn % 2], owner=ME, mode=0o600)
     over.set()
     reader.join()

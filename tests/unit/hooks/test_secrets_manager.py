@@ -1,4 +1,4 @@
-"""What is made of the ``aws`` program's output and errors."""
+"""What is made of Secrets Manager's answers and errors."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from aws_program import AwsProgram
+from host import NOT_FOUND, TOO_LONG
 from secret_error import NEW_PERMISSION, OUTAGE, SecretError
-from secrets_manager import SecretsManager, Value, run_program
+from secrets_manager import SecretsManager, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 FAILED = "when calling the GetSecretValue operation"
-Ended = subprocess.CompletedProcess[bytes]
+Ended = subprocess.CompletedProcess[str]
 
 
-def asked(stdout: bytes = b"", stderr: str = "", code: int = 0, **environ: str) -> SecretsManager:
+def asked(stdout: str = "", stderr: str = "", code: int = 0) -> SecretsManager:
     """Returns an account whose ``aws`` does always the same."""
 
-    def run(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
+    def run(command: Sequence[str], environment: Mapping[str, str] | None) -> Ended:
         del environment
-        return Ended(command, code, stdout, stderr.encode())
+        return Ended(command, code, stdout, stderr)
 
-    return SecretsManager(run=run, environ=environ, metadata=lambda _: "eu-central-1")
+    return SecretsManager(AwsProgram(run=run, environ={}, metadata=lambda _: "eu-central-1"))
 
 
 def test_value_and_version_are_of_one_answer() -> None:
-    answer = b'{"VersionId": "v1", "SecretString": "s3cret"}'
+    answer = '{"VersionId": "v1", "SecretString": "s3cret"}'
     assert asked(answer).value("a") == Value(version="v1", text="s3cret")
 
 
@@ -36,17 +38,18 @@ def test_value_does_not_show_itself() -> None:
 
 
 def test_version_is_the_current_one() -> None:
-    answer = b'{"VersionIdsToStages": {"v1": ["AWSPREVIOUS"], "v2": ["other", "AWSCURRENT"]}}'
+    answer = '{"VersionIdsToStages": {"v1": ["AWSPREVIOUS"], "v2": ["other", "AWSCURRENT"]}}'
     assert asked(answer).version("a") == "v2"
-    assert asked(b"{}").version("a") is None
+    assert asked('{"Name": "a"}').version("a") is None
 
 
-@pytest.mark.parametrize("stdout", [b"", b"s3cret", b'{"SecretString": "s3cret"', b"\xff"])
-def test_output_that_is_no_json_is_not_quoted(stdout: bytes) -> None:
+@pytest.mark.parametrize("stdout", ["", "{}", "s3cret"])
+def test_answer_that_is_none_is_waited_for(stdout: str) -> None:
     with pytest.raises(SecretError) as raised:
         asked(stdout).value("a")
-    assert raised.value.why == "the aws program did not print JSON"
-    assert raised.value.__suppress_context__
+    assert raised.value.patience == OUTAGE
+    assert "s3cret" not in raised.value.why
+    assert raised.value.__cause__ is None or "s3cret" not in str(raised.value.__cause__)
 
 
 @pytest.mark.parametrize(
@@ -73,40 +76,18 @@ def test_output_that_is_no_json_is_not_quoted(stdout: bytes) -> None:
             OUTAGE,
         ),
         ("first\n\nlast\n", "Secrets Manager cannot be asked: last", OUTAGE),
-        ("", "Secrets Manager cannot be asked: no word, exit status 255", OUTAGE),
     ],
 )
 def test_errors_are_told_apart(stderr: str, why: str, patience: float) -> None:
     with pytest.raises(SecretError) as raised:
         asked(stderr=stderr, code=255).value("a")
-    assert (raised.value.why, raised.value.patience) == (why, patience)
+    assert (raised.value.why, raised.value.of, raised.value.patience) == (why, "account", patience)
 
 
-def test_program_that_does_not_end_is_waited_for() -> None:
-    def run(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
-        del environment
-        raise subprocess.TimeoutExpired(command, 30, output=b"s3cret")
-
+@pytest.mark.parametrize(
+    ("code", "of", "patience"), [(NOT_FOUND, "image", 0.0), (TOO_LONG, "account", OUTAGE)]
+)
+def test_program_that_is_missing_or_does_not_end(code: int, of: str, patience: float) -> None:
     with pytest.raises(SecretError) as raised:
-        SecretsManager(run=run, environ={}, metadata=lambda _: "eu-central-1").value("a")
-    assert raised.value.patience == OUTAGE
-    assert raised.value.__suppress_context__
-
-
-def test_endpoint_of_the_environment_is_passed_on() -> None:
-    commands: list[Sequence[str]] = []
-
-    def run(command: Sequence[str], environment: Mapping[str, str]) -> Ended:
-        commands.append(command)
-        assert environment["AWS_ENDPOINT_URL"] == "http://192.0.2.1"
-        return Ended(command, 0, b'{"VersionId": "v1", "SecretString": "s3cret"}', b"")
-
-    environ = {"AWS_ENDPOINT_URL": "http://192.0.2.1"}
-    SecretsManager(run=run, environ=environ, metadata=lambda _: "eu-central-1").value("a")
-    assert "--endpoint-url=http://192.0.2.1" in commands[0]
-    assert "--region=eu-central-1" in commands[0]
-
-
-def test_program_gets_no_other_environment_and_no_input() -> None:
-    ended = run_program(["/bin/sh", "-c", 'cat; echo "${A-} ${HOME-unset}"; echo b >&2; exit 3'], {"A": "1"})
-    assert (ended.returncode, ended.stdout, ended.stderr) == (3, b"1 unset\n", b"b\n")
+        asked(stderr="so it is", code=code).value("a")
+    assert (raised.value.of, raised.value.patience) == (of, patience)

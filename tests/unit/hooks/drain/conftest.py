@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aws_program import AwsProgram
 from drain import POLL_SECONDS, Drain, Settings
 from host import Host
 from instance_metadata import MetadataError
@@ -159,7 +160,8 @@ class Service:
             root=machine.root,
         )
         environ = {"AWS_ENDPOINT_URL": "http://10.0.0.1:4566", "SECRET": "x"}
-        group = ScalingGroup(host, read=machine.read, hook=self.settings.hook, environ=environ)
+        aws = AwsProgram(run=machine.run, environ=environ, metadata=machine.read)
+        group = ScalingGroup(host, aws, read=machine.read, hook=self.settings.hook)
         self._drain = Drain(self.settings, host, group, read=machine.read)
 
     def pass_time(self, seconds: float) -> None:

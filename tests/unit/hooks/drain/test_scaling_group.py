@@ -143,16 +143,15 @@ def test_there_is_no_aws_program(service: Callable[..., Service], machine: Machi
     assert "describe-auto-scaling-instances: aws is not installed" in machine.said
 
 
-def test_the_aws_program_gets_the_instances_role_and_little_else(
-    service: Callable[..., Service], machine: Machine
+@pytest.mark.parametrize("unknown", ["meta-data/instance-id", "meta-data/placement/region"])
+def test_the_instance_does_not_know_yet_who_and_where_it_is(
+    service: Callable[..., Service], machine: Machine, unknown: str
 ) -> None:
     machine.terminate()
-    service().pass_time(60)
-    pairs = zip(machine.commands, machine.environments, strict=True)
-    environments = [environment for ran, environment in pairs if ran[0] == "aws"]
-    assert environments
-    for environment in environments:
-        assert environment is not None
-        assert environment["AWS_SHARED_CREDENTIALS_FILE"] == "/dev/null"
-        assert "SECRET" not in environment
-    assert "--endpoint-url=http://10.0.0.1:4566" in next(ran for ran in machine.commands if ran[0] == "aws")
+    text = machine.metadata.pop(unknown)
+    draining = service()
+    draining.pass_time(60)
+    assert machine.times == {}
+    machine.metadata[unknown] = text
+    draining.pass_time(60)
+    assert len(machine.completed) == 1

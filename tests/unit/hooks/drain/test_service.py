@@ -1,16 +1,13 @@
-"""The service itself: stopped and started, its words, its settings, the Python it needs."""
+"""The service itself: stopped and started, its words, its settings."""
 
 from __future__ import annotations
 
-import ast
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from drain import WRONG_SETTINGS, Settings, main, read_settings
-from host import NOT_FOUND, run_program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,14 +97,3 @@ def test_the_service_does_not_start_again_and_again_with_wrong_settings(
     unit = (HOOKS / "amifactory-drain.service").read_text()
     assert f"RestartPreventExitStatus={WRONG_SETTINGS}" in unit
     assert "ConditionPathExists=/etc/amifactory/drain.json" in unit
-
-
-def test_programs() -> None:
-    assert run_program(["no-such-program"], None).returncode == NOT_FOUND
-    done = run_program(["sh", "-c", "echo $A; echo oops >&2; exit 3"], {"A": "b", "PATH": os.defpath})
-    assert (done.returncode, done.stdout, done.stderr) == (3, "b\n", "oops\n")
-
-
-@pytest.mark.parametrize("name", ["drain", "host", "notices", "scaling_group", "workers"])
-def test_python_3_9_reads_it(name: str) -> None:
-    ast.parse((HOOKS / f"{name}.py").read_text(), feature_version=(3, 9))
