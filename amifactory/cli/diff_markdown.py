@@ -34,7 +34,7 @@ def _lines(comparison: Comparison) -> Iterator[str]:
         yield "**Recipe**"
         yield ""
         yield from (f"- {_code(reason)}" for reason in found.reasons)
-    for group in found.groups:
+    for group in (*found.groups, found.measured):
         yield ""
         yield from _group(group)
 
@@ -56,8 +56,7 @@ def _group(group: ChangeGroup) -> Iterator[str]:
     yield "| | | before | after |"
     yield "|---|---|---|---|"
     for row in group.rows:
-        kind = "" if row.kind == "measured" else row.kind
-        yield f"| {kind} | {_code(row.name)} | {_code(row.before)} | {_code(row.after)} |"
+        yield f"| {row.kind} | {_code(row.name)} | {_code(row.before)} | {_code(row.after)} |"
     if not group.is_open:
         yield ""
         yield "</details>"

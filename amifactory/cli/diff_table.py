@@ -34,7 +34,7 @@ def print_comparison(comparison: Comparison) -> None:
         _print_heading("Recipe", "")
         for reason in found.reasons:
             click.echo(f"  {reason}")
-    for group in found.groups:
+    for group in (*found.groups, found.measured):
         _print_heading(group.title, group.summary)
         _print_rows(group.rows)
     same = [name for name, changed in comparison.sections.items() if not changed]

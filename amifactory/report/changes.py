@@ -10,7 +10,7 @@ from amifactory.domain.comparison import ChangeKind
 from amifactory.report import words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from amifactory.domain.comparison import Change, Comparison, Measurement
 
@@ -21,7 +21,7 @@ _SHOWN_AT_ONCE = 24
 
 @dataclass(frozen=True, kw_only=True)
 class ChangeRow:
-    """One thing that changed; ``kind`` is one of `ChangeKind`."""
+    """One thing that changed; ``kind`` is one of `ChangeKind`, empty for what was measured."""
 
     kind: str
     name: str
@@ -46,6 +46,7 @@ class Changes:
     Attributes:
         before: AMI id of the build compared with.
         reasons: What differs in what the two were made from.
+        measured: Start-up and size, which alone make no build another.
     """
 
     before: str
@@ -53,12 +54,12 @@ class Changes:
     verdict: str
     reasons: tuple[str, ...]
     groups: tuple[ChangeGroup, ...]
+    measured: ChangeGroup
 
 
 def changes(comparison: Comparison) -> Changes:
     """Returns the section."""
     groups = [_group(title, found) for title, found in comparison.sections.items() if found]
-    groups.extend(_size(comparison.disk_used))
     before = comparison.before.build
     return Changes(
         before=before.ami_id,
@@ -66,6 +67,7 @@ def changes(comparison: Comparison) -> Changes:
         verdict=before.verdict.value,
         reasons=comparison.recipe,
         groups=tuple(groups),
+        measured=ChangeGroup(title="Measured", summary="", rows=tuple(_measured(comparison)), is_open=True),
     )
 
 
@@ -99,14 +101,17 @@ def _shortened(value: str | None) -> str:
     return value or ""
 
 
-def _size(disk: Measurement) -> Iterator[ChangeGroup]:
-    """Yields the change in size; how the start changed has a section of its own."""
-    if disk.before is None or disk.after is None or not disk.percent:
-        return
-    row = ChangeRow(
-        kind=(ChangeKind.UP if disk.after > disk.before else ChangeKind.DOWN).value,
-        name=disk.name,
-        before=words.size(disk.before),
-        after=f"{words.size(disk.after)} ({words.percent(disk.percent)})",
+def _measured(comparison: Comparison) -> Iterator[ChangeRow]:
+    for measurement in comparison.cold_start:
+        yield _measured_row(measurement, words.seconds)
+    yield _measured_row(comparison.disk_used, words.size)
+
+
+def _measured_row(measurement: Measurement, shown: Callable[[float | None], str]) -> ChangeRow:
+    grown = f" ({words.percent(measurement.percent)})" if measurement.percent else ""
+    return ChangeRow(
+        kind="",
+        name=measurement.name,
+        before=shown(measurement.before),
+        after=shown(measurement.after) + grown,
     )
-    yield ChangeGroup(title="Size", summary="", rows=(row,), is_open=True)
