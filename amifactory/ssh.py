@@ -30,6 +30,7 @@ CONNECTION_LOST = 255
 
 _CONNECT_SECONDS = 5
 _RETRY_SECONDS = 1.0
+_PRINT_FILES = 'for file; do [ ! -e "$file" ] || cat -- "$file" || exit; done'
 _START_TIME = 19
 """The field ``starttime``, 22nd of /proc/PID/stat (proc(5)), counted from after the name."""
 
@@ -140,8 +141,9 @@ def boot_identity(configuration: Path, *, environment: Mapping[str, str]) -> str
 def read_files(
     configuration: Path, paths: Sequence[str], *, environment: Mapping[str, str], as_root: bool = False
 ) -> str | None:
-    """Returns the text of files on the instance, one after the other; None when it cannot be had at once."""
-    command = shlex.join([*(["sudo", "--non-interactive"] if as_root else []), "cat", "--", *paths])
+    """Returns the text of the files that are there, in order; None when the instance does not say at once."""
+    sudo = ["sudo", "--non-interactive"] if as_root else []
+    command = shlex.join([*sudo, "sh", "-c", _PRINT_FILES, "sh", *paths])
     try:
         done = subprocess.run(
             ["ssh", "-F", str(configuration), ALIAS, command],

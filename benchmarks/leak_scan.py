@@ -27,9 +27,10 @@ LIMIT = 30.0
 SCAN = """
 import json, sys
 from pathlib import Path
-from amifactory.probes.leaks import main, this_instance
+from amifactory.probes.leaks import main
+from amifactory.probes.leaks.instance import booted_instance
 given = json.loads(Path(sys.argv[1]).read_text())
-print(json.dumps(main(given, this_instance(sys.argv[2]))))
+print(json.dumps(main(given, booted_instance(Path(sys.argv[2]), None))))
 """
 READ = """
 import os, sys
@@ -57,7 +58,7 @@ for folder, _, names in os.walk(sys.argv[1]):
 def measure(bench: Bench) -> Iterator[Measurement]:
     """Yields how long it takes with the files on disk and in memory, and next to reading them."""
     root, given = bench.folder(), bench.folder() / "given.json"
-    given.write_text(json.dumps({"values": secrets()}))
+    given.write_text(json.dumps({"values": secrets(), "allow": []}))
     number = fill(root)
     rounds = bench.rounds(3)
     cores = ",".join(str(core) for core in sorted(os.sched_getaffinity(0))[:CORES])

@@ -2,7 +2,7 @@
 
 ::
 
-    benchmarks/run.py                 # everything, twenty minutes
+    benchmarks/run.py                 # everything, half an hour
     benchmarks/run.py help noop       # some
     benchmarks/run.py --quick         # fewer rounds: less certain
 

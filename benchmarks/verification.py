@@ -39,7 +39,13 @@ def measure(bench: Bench) -> Iterator[Measurement]:
         built = json.loads(bench.amifactory(root, "--sandbox", "build", IMAGE, "--json").output)["builds"]
         (ami_id,) = (build["ami_id"] for build in built if build["image"] == IMAGE)
         reports = root / ".amifactory/reports" / ami_id
-        environment = {**aws_of(state), **_plugin(bench, root)}
+        told = bench.folder() / "facts.json"
+        told.write_text(json.dumps(facts(max((root / ".amifactory/runs").iterdir()))))
+        environment = {
+            **aws_of(state),
+            "AMIFACTORY_FACTS": str(told),
+            "PYTEST_PLUGINS": "amifactory.spec.plugin",
+        }
         taken = interleave(
             rounds,
             lambda: _verify(bench, root, reports),
@@ -54,23 +60,42 @@ def measure(bench: Bench) -> Iterator[Measurement]:
         limit=10,
     )
     yield figure(what="verify / (boot until SSH + pytest)", value=median_ratio(taken), unit="x", limit=None)
-    for what, seconds in _parts(taken).items():
+    for what, seconds in parts(taken).items():
         yield figure(what=f"part of it: {what}", value=seconds, unit="s", limit=None)
 
 
-def _plugin(bench: Bench, root: Path) -> dict[str, str]:
-    """Returns the variables that give pytest the fixtures of specs, and these what they ask for.
-
-    That is what the build was told, merged as amifactory merges it.
-    """
-    run = max((root / ".amifactory/runs").iterdir())
+def facts(run: Path) -> dict[str, Any]:
+    """Returns what specs may ask for, from what Packer was told in a run: ancestors' tools and images too."""
     told = [
         json.loads((run / f"{name}-x86_64/context/recipe.auto.pkrvars.json").read_text()) for name in FAMILY
     ]
-    facts = bench.folder() / "facts.json"
     merged = {what: {**told[0][what], **told[1][what]} for what in ("tools", "prepull")}
-    facts.write_text(json.dumps({**told[-1], "image": IMAGE, **merged}))
-    return {"AMIFACTORY_FACTS": str(facts), "PYTEST_PLUGINS": "amifactory.spec.plugin"}
+    return {"image": IMAGE, "architecture": "x86_64", "offline": told[-1]["offline"], **merged}
+
+
+def phases(report: str) -> dict[str, float]:
+    """Returns the seconds of each phase of a verification, given the text of its report."""
+    return {phase["name"]: phase["seconds"] for phase in json.loads(report)["timeline"]}
+
+
+def parts(taken: Sequence[tuple[Taken, ...]]) -> dict[str, float]:
+    """Returns what a verification spends on more than booting and testing: the medians, in seconds.
+
+    Args:
+        taken: Pairs of a verification, whose output is its report, and of doing it by hand.
+    """
+    found: list[dict[str, float]] = []
+    for verified, bare in taken:
+        spent = phases(verified.output)
+        alone = json.loads(bare.output)["spec"]
+        found.append(
+            {
+                "ready signal, first docker runs": spent["waiting until ready"],
+                "spec beside leak scan and inventory - spec alone": spent["running the spec"] - alone,
+                "leak scan after the spec": spent.get("looking for leaks", 0.0),
+            }
+        )
+    return {what: median(each[what] for each in found) for what in found[0]}
 
 
 def _verify(bench: Bench, root: Path, reports: Path) -> Taken:
@@ -86,21 +111,3 @@ def _boot_and_test(bench: Bench, root: Path, ami_id: str, environment: Mapping[s
     taken = bench.run(PYTHON, script, ami_id, *specs, environment=environment)
     seconds = taken.output.splitlines()[-1]
     return replace(taken, wall=sum(json.loads(seconds).values()), output=seconds)
-
-
-def _parts(taken: Sequence[tuple[Taken, ...]]) -> dict[str, float]:
-    """Returns the medians of what a verification spends on more than booting and testing."""
-    found: list[dict[str, float]] = []
-    for verified, bare in taken:
-        report: dict[str, Any] = json.loads(verified.output)
-        phases = {phase["name"]: phase["seconds"] for phase in report["timeline"]}
-        by_hand = json.loads(bare.output)
-        found.append(
-            {
-                "ready signal, first docker runs": phases["waiting until ready"],
-                "spec beside leak scan and inventory - spec alone": phases["running the spec"]
-                - by_hand["spec"],
-                "leak scan after the spec": phases.get("looking for leaks", 0.0),
-            }
-        )
-    return {what: median(each[what] for each in found) for what in found[0]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,19 +17,27 @@ if TYPE_CHECKING:
 
 MASKED = "•••"
 PIECE = 12
-"""From how many characters on a piece of a secret is masked, wherever it was cut."""
+"""From how many characters on a piece of a part is masked, wherever it was cut."""
 _SHORTEST = 8
 """What is shorter also occurs where no secret is; the leak scan does not look for it either."""
 _LONG = 20
 
-_ENTRY = re.compile(r"""[\s-]*["']?(?P<key>[\w.-]+)["']?\s*[:=](?:\s+(?P<of>.*))?""")
-"""``key: value`` as YAML and JSON have it; the value may be missing."""
-_OF_A_SECRET = re.compile(r"pass|secret|token|key|auth|cred|data", re.IGNORECASE)
+_ENTRY = re.compile(r"""[\s-]*["']?(?P<key>[\w.-]+)["']?(?::(?:\s+|$)|\s*=\s*)(?P<of>.*)""")
+"""``key: value`` as YAML and JSON have it, or ``key=value``; the value may be missing."""
+_OF_A_SECRET = re.compile(r"pass|secret|token|key|auth(?!ority$)|cred|data", re.IGNORECASE)
 _TOKEN = re.compile(r"""[^\s"',]+""")
 
 
+class _Cut(Enum):
+    """Which pieces of a part are masked where it was cut."""
+
+    NONE = auto()
+    DISTINCTIVE = auto()
+    ALL = auto()
+
+
 class Mask:
-    """Replaces values, and what of them could be told from other text, by ``•••``.
+    """Replaces values, and what of them can be told from other text, by ``•••``.
 
     Args:
         values: Whole files, such as a kubeconfig, or single words. Shorter than 8 characters is left alone.
@@ -39,11 +48,10 @@ class Mask:
         self._pieces: set[str] = set()
         self._telling: set[str] = set()
         for value in values:
-            for part, sure in _parts(value):
+            for part, cut in _parts(value):
                 forms = _forms(part)
                 exact |= forms
-                if sure or _is_distinctive(part):
-                    self._learn(forms, sure=sure)
+                self._learn(forms, cut)
         longest_first = sorted(exact, key=len, reverse=True)
         self._exact = re.compile("|".join(map(re.escape, longest_first)) if exact else r"(?!)")
 
@@ -56,14 +64,14 @@ class Mask:
             end = stop
         return "".join([*kept, text[end:]])
 
-    def _learn(self, forms: Iterable[str], *, sure: bool) -> None:
-        for form in forms:
+    def _learn(self, forms: Iterable[str], cut: _Cut) -> None:
+        for form in forms if cut is not _Cut.NONE else ():
             pieces = {form[at : at + PIECE] for at in range(len(form) - PIECE + 1)}
             self._pieces |= pieces
-            self._telling |= pieces if sure else {piece for piece in pieces if _is_distinctive(piece)}
+            self._telling |= pieces if cut is _Cut.ALL else set(filter(_is_distinctive, pieces))
 
     def _runs(self, text: str) -> Iterator[tuple[int, int]]:
-        """Yields where pieces follow each other of which at least one is not an ordinary word."""
+        """Yields where pieces follow each other, if one of them at least is no ordinary word."""
         start, telling = None, False
         for at in range(len(text) - PIECE + 2):
             piece = text[at : at + PIECE]
@@ -76,36 +84,38 @@ class Mask:
                 start, telling = None, False
 
 
-def _parts(value: str) -> Iterator[tuple[str, bool]]:
-    """Yields what to look for, and whether it is a secret for sure, even if it looks like plain words."""
+def _parts(value: str) -> Iterator[tuple[str, _Cut]]:
     value = value.strip()
     if len(value) < _SHORTEST:
         return
-    lines = value.splitlines()
-    yield value, len(lines) == 1 and not _leaves(value)
+    lines, leaves = value.splitlines(), _leaves(value)
+    yield value, _Cut.ALL if len(lines) == 1 and not leaves else _Cut.NONE
     for line in lines:
         yield from _parts_of_line(line.strip())
-    for key, leaf in _leaves(value):
+    for key, leaf in leaves:
         yield from _parts_of_entry(key, leaf)
         if "\n" in leaf:
             yield from _parts(leaf)
 
 
-def _parts_of_line(line: str) -> Iterator[tuple[str, bool]]:
+def _parts_of_line(line: str) -> Iterator[tuple[str, _Cut]]:
     entry = _ENTRY.fullmatch(line)
     if entry:
-        yield from _parts_of_entry(entry["key"], (entry["of"] or "").strip(" \t,\"'"))
+        yield from _parts_of_entry(entry["key"], entry["of"].strip(" \t,\"'"))
     elif len(line) >= PIECE:
-        yield line, False
+        yield line, _Cut.NONE
     for token in _TOKEN.findall(line):
         if len(token) >= PIECE and _is_distinctive(token):
-            yield token, False
+            yield token, _Cut.DISTINCTIVE
 
 
-def _parts_of_entry(key: str, text: str) -> Iterator[tuple[str, bool]]:
-    sure = bool(_OF_A_SECRET.search(key))
-    if len(text) >= _SHORTEST and (sure or _is_distinctive(text) or len(text) >= _LONG):
-        yield text, sure
+def _parts_of_entry(key: str, text: str) -> Iterator[tuple[str, _Cut]]:
+    if len(text) < _SHORTEST:
+        return
+    if _OF_A_SECRET.search(key):
+        yield text, _Cut.ALL
+    elif _is_distinctive(text) or len(text) >= _LONG:
+        yield text, _Cut.DISTINCTIVE
 
 
 def _leaves(value: str) -> list[tuple[str, str]]:
@@ -130,10 +140,12 @@ def _strings(key: str, node: Any) -> Iterator[tuple[str, str]]:
 
 
 def _forms(part: str) -> set[str]:
-    """Returns a text as Python, JSON and XML write it, and as XML writes what Python wrote."""
-    written = {part, repr(part)[1:-1], ascii(part)[1:-1], repr(part.encode())[2:-1], json.dumps(part)[1:-1]}
-    written |= {text.replace('"', '\\"').replace("'", "\\'") for text in (part,)}
-    return written | {html.escape(text, quote=quote) for text in written for quote in (True, False)}
+    """Returns a text as Python, JSON and XML write it, and as XML writes what these wrote."""
+    quoted = part + '"'  # has Python escape the other quote; whether it does depends on the text around
+    python = {repr(quoted)[1:-2], ascii(quoted)[1:-2], repr(quoted.encode(errors="replace"))[2:-2]}
+    written = {part, json.dumps(part)[1:-1], *python, *(text.replace("\\'", "'") for text in python)}
+    escaped = {html.escape(text, quote=False) for text in written}
+    return written | escaped | {text.replace('"', "&quot;") for text in escaped}
 
 
 def _is_distinctive(text: str) -> bool:

@@ -13,6 +13,7 @@ from amifactory.aws.instances import InstanceSettings
 from amifactory.domain.cancellation import Cancellation
 from amifactory.domain.cold_start import read_cold_start
 from amifactory.domain.inventory import read_inventory
+from amifactory.domain.masking import Mask
 from amifactory.domain.model import Verdict
 from amifactory.domain.references import registry_hosts
 from amifactory.errors import AwsError
@@ -20,7 +21,14 @@ from amifactory.operations.examination import Examination, NotBooted, Start, run
 from amifactory.operations.lineage import spec_folders
 from amifactory.probes.run import ProbeError, run_probe
 from amifactory.spec.run import run_specs
-from amifactory.ssh import SshHost, SshTimeoutError, boot_identity, connected, wait_for_ssh
+from amifactory.ssh import (
+    SshHost,
+    SshTimeoutError,
+    boot_identity,
+    connected,
+    read_files,
+    wait_for_ssh,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -201,9 +209,24 @@ class Examiner:
             timeout=image.verify.timeout,
             environment=self.workshop.environment,
             facts=subject.facts,
+            mask=Mask(self._secrets_on(subject, fresh)),
             on_line=lambda line: self.progress.output(subject.target, line),
             cancelled=self.cancelled,
         )
+
+    def _secrets_on(self, subject: Subject, fresh: _Fresh) -> Iterator[str]:
+        """Yields the secrets on the instance, for them to be taken out of what a failing test prints.
+
+        Raises:
+            ProbeError: One cannot be read.
+        """
+        for secret in subject.secrets:
+            found = read_files(
+                fresh.configuration, [secret["path"]], environment=self.workshop.environment, as_root=True
+            )
+            if found is None:
+                raise ProbeError(f'secret "{secret["name"]}" cannot be read, to be hidden in logs')
+            yield found
 
     def _secret_values(self) -> list[dict[str, str]]:
         """Returns what the build used to log in to registries; the instance knows its own secrets."""

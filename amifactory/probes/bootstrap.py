@@ -41,8 +41,7 @@ def main() -> None:
     sent = json.load(sys.stdin)
     sys.meta_path.insert(0, SentModules(sent["sources"]))
     probe = importlib.import_module(sent["probe"])
-    here = (probe.this_instance("/"),) if hasattr(probe, "this_instance") else ()  # TEMPORARY
-    json.dump(probe.main(sent["given"], *here), sys.stdout)
+    json.dump(probe.main(sent["given"]), sys.stdout)
 
 
 if __name__ == "__main__":

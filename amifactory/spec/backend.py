@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from testinfra.backend.base import CommandResult
 
 _MARK = b"amifactory: the command ended with 255\n"
-_SAY_SO = (
-    f"ended=$?; [ $ended -ne {CONNECTION_LOST} ] || echo '{_MARK.decode().strip()}' >&2; exit $ended"
-)
+_SAY_SO = f"ended=$?; [ $ended -ne {CONNECTION_LOST} ] || echo '{_MARK.decode().strip()}' >&2; exit $ended"
 """What the instance's shell does after a command."""
 
 
@@ -26,7 +24,7 @@ class SpecConnectionError(RuntimeError):
     """ssh could not connect to the instance, or lost the connection while a command ran."""
 
 
-class SpecSshBackend(SshBackend):  # type: ignore[misc, unused-ignore] # where testinfra has no types
+class SpecSshBackend(SshBackend):  # type: ignore[misc] # testinfra comes without types
     """testinfra's own, but for exit status 255."""
 
     def run_ssh(self, command: str) -> CommandResult:
@@ -39,11 +37,10 @@ class SpecSshBackend(SshBackend):  # type: ignore[misc, unused-ignore] # where t
             result = super().run_ssh(f"(\n{command}\n)\n{_SAY_SO}")
         except RuntimeError as error:
             result = error.args[0]
-            said, mark, _ = result.stderr_bytes.rpartition(_MARK)
+            said, mark, rest = result.stderr_bytes.rpartition(_MARK)
             if not mark:
-                raise SpecConnectionError(
-                    f"the connection to the instance broke: {result.stderr.strip() or 'ssh did not say why'}"
-                ) from None
+                why = rest.decode(errors="replace").strip()
+                raise SpecConnectionError(why or "ssh did not say why") from None
             result = self.result(CONNECTION_LOST, result.command, result.stdout_bytes, said)
         result.command = self.encode(command)
         return result

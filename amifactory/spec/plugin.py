@@ -59,9 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
 
 
-def pytest_exception_interact(
-    node: pytest.Item | pytest.Collector, call: pytest.CallInfo[object]
-) -> None:
+def pytest_exception_interact(node: pytest.Item | pytest.Collector, call: pytest.CallInfo[object]) -> None:
     """Notes that a test failed, or a file could not be collected, for a broken connection."""
     cause = call.excinfo.value if call.excinfo else None
     while cause is not None and not isinstance(cause, SpecConnectionError):

@@ -10,13 +10,13 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Self
 
 from amifactory.errors import AmifactoryError
-from amifactory.spec.result import SpecResult, read_result
+from amifactory.spec.result import SpecResult, keep_masked, read_result
 from amifactory.ssh import ALIAS
 
 if TYPE_CHECKING:
@@ -29,8 +29,15 @@ _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 5.0
 """How long pytest may take to write its report after it was told to stop."""
 
-PYTEST_INTERNAL_ERROR = 3
-"""pytest's documentation, "Exit codes"."""
+_SOME_FAILED, _USAGE_ERROR = 1, 4
+_OF_THE_BUILD = frozenset({0, _SOME_FAILED, 5})
+"""All passed, some failed, none collected: the rest is pytest's or this machine's (pytest, "Exit codes")."""
+_CONFTEST = "ImportError while loading conftest"
+"""What pytest says first when it cannot load a ``conftest.py``, for whatever reason."""
+
+
+class ConnectionLostError(AmifactoryError):
+    """The connection to the instance broke while the spec ran; nothing is known of the build."""
 
 
 def run_specs(
@@ -44,6 +51,7 @@ def run_specs(
     facts: Mapping[str, object],
     on_line: Callable[[str], object],
     cancelled: Cancellation,
+    mask: Callable[[str], str] = str,
     clock: Callable[[], float] = time.monotonic,
 ) -> SpecResult:
     """Runs every test in ``folders`` on an instance; a result with a ``problem`` means reject.
@@ -58,48 +66,72 @@ def run_specs(
         facts: What specs may know of the build; see `amifactory.spec.plugin`.
         on_line: Gets each line as it is printed, in a thread.
         cancelled: Stops the run.
+        mask: Takes secrets out of all that is kept or shown.
         clock: Monotonic seconds.
 
     Raises:
         CancelledError: The run was told to stop; nothing is known of the build.
+        ConnectionLostError: A test failed because ssh did, not the command it ran.
         AmifactoryError: pytest itself failed, or a spec cannot be loaded; nothing is known of the build.
     """
     junit.unlink(missing_ok=True)
-    with ExitStack() as stack:
-        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="amifactory-spec-")))
+    with tempfile.TemporaryDirectory(prefix="amifactory-spec-") as folder:
+        work = Path(folder)
         (work / "facts.json").write_text(json.dumps(facts), "utf-8")
         (work / "pytest.ini").write_text("[pytest]\njunit_family = xunit1\n", "utf-8")
-        process = stack.enter_context(
+        with (
+            log.open("w", encoding="utf-8") as log_file,
             _Process(
-                _arguments(folders, work, configuration, junit),
+                _arguments(folders, work, configuration),
                 directory=work,
                 environment=_environment(environment, work),
-                log=stack.enter_context(log.open("w", encoding="utf-8")),
+                log=log_file,
                 on_line=on_line,
-            )
-        )
-        began = clock()
-        ended = process.wait(lambda: bool(cancelled.level) or clock() - began > timeout.total_seconds())
-    cancelled.check()
-    if ended and process.exit_status == PYTEST_INTERNAL_ERROR:
-        raise AmifactoryError(
-            f"pytest itself failed, which says nothing of the build: {process.last_line}",
-            hint=f"See {log}; a full disk is a usual reason.",
-        )
-    result = read_result(
-        junit, exit_status=process.exit_status, seconds=clock() - began, last_line=process.last_line
-    )
-    if ended and result.broken:
-        raise AmifactoryError(
-            f"the spec cannot be loaded, which says nothing of the build: {result.broken}",
-            hint=f"Run: amifactory validate. See also {log}",
-        )
+                mask=mask,
+            ) as process,
+        ):
+            began = clock()
+            ended = process.wait(lambda: bool(cancelled.level) or clock() - began > timeout.total_seconds())
+        seconds = clock() - began
+        cancelled.check()
+        _check_connection(work / "lost")
+        reported = keep_masked(work / "junit.xml", junit, mask=mask)
+    result = read_result(junit, exit_status=process.exit_status, seconds=seconds, last_line=process.last_line)
     if ended:
+        _check_ended(result, process, log, reported=reported)
         return result
     return replace(result, problem=f"it did not end within {timeout.total_seconds():.0f} s (verify.timeout)")
 
 
-def _arguments(folders: Sequence[Path], work: Path, configuration: Path, junit: Path) -> list[str]:
+def _check_connection(lost: Path) -> None:
+    with suppress(FileNotFoundError):
+        raise ConnectionLostError(
+            f"the connection to the instance broke while the spec ran: {lost.read_text('utf-8').strip()}",
+            hint="This says nothing of the build: run the command again.",
+        )
+
+
+def _check_ended(result: SpecResult, process: _Process, log: Path, *, reported: bool) -> None:
+    """Raises what was wrong where pytest ended by itself, but not for what the tests found."""
+    status, cannot_load = process.exit_status, result.broken
+    if status == _USAGE_ERROR and process.first_line.startswith(_CONFTEST):
+        cannot_load = f"{process.first_line} {process.last_line}"
+    if cannot_load:
+        raise AmifactoryError(
+            f"the spec cannot be loaded, which says nothing of the build: {cannot_load}",
+            hint=f"Run: amifactory validate. See also {log}",
+        )
+    unexplained = status == _SOME_FAILED and not result.failures
+    if status not in _OF_THE_BUILD or unexplained or not reported:
+        how = f"was killed by signal {-status}" if status < 0 else f"ended with exit status {status}"
+        raise AmifactoryError(
+            f"pytest itself failed, which says nothing of the build: it {how}: "
+            f"{process.last_line or 'it printed nothing'}",
+            hint=f"See {log}; too little memory or a full disk are usual reasons.",
+        )
+
+
+def _arguments(folders: Sequence[Path], work: Path, configuration: Path) -> list[str]:
     folders = [folder.resolve() for folder in folders]
     root = os.path.commonpath([folder.parent.parent for folder in folders]) if folders else str(work)
     return [
@@ -108,7 +140,7 @@ def _arguments(folders: Sequence[Path], work: Path, configuration: Path, junit: 
         *("--import-mode=importlib", "-p", "no:cacheprovider"),
         *("-p", "testinfra.plugin", "-p", "amifactory.spec.plugin"),
         *(f"--hosts=ssh://{ALIAS}?controlpersist=0", f"--ssh-config={configuration}"),
-        f"--junitxml={junit.absolute()}",
+        f"--junitxml={work / 'junit.xml'}",
         *(str(folder) for folder in folders or [work]),
     ]
 
@@ -117,6 +149,7 @@ def _environment(given: Mapping[str, str], work: Path) -> dict[str, str]:
     """Returns the environment without what would make the result depend on this machine's pytest set-up."""
     return {
         **{name: value for name, value in given.items() if not name.startswith(("PYTEST_", "PYTHON"))},
+        "AMIFACTORY_CONNECTION_LOST": str(work / "lost"),
         "AMIFACTORY_FACTS": str(work / "facts.json"),
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -135,11 +168,13 @@ class _Process:
         environment: Mapping[str, str],
         log: IO[str],
         on_line: Callable[[str], object],
+        mask: Callable[[str], str],
     ) -> None:
-        self.last_line = ""
+        self.first_line = self.last_line = ""
         self._log = log
         self._log_problem: OSError | None = None
         self._on_line = on_line
+        self._mask = mask
         self._process = subprocess.Popen(
             arguments,
             cwd=directory,
@@ -191,9 +226,10 @@ class _Process:
         if self._process.stdout is None:
             return
         with self._process.stdout as stream:
-            for line in stream:
+            for line in map(self._mask, stream):
                 self._keep(line)
                 if text := line.rstrip():
+                    self.first_line = self.first_line or text
                     self.last_line = text
                     self._on_line(text)
 

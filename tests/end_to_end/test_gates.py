@@ -51,6 +51,7 @@ printf '[default]\\naws_access_key_id = AKIAQ3EGRDLEXAMPL5ZX\\naws_secret_access
 printf '{"auths": {"r.example.com": {"auth": "%s"}}}' "$(echo ci:pa55-w0rd-9 | base64)" \\
   >/root/.docker/config.json
 echo 'mysql --password=x' >/root/.bash_history
+echo '2026-01-15T12:00:00 the build was here' >/var/log/build.log
 echo '#!/bin/sh' >/var/lib/cloud/instances/i-0123456789abcdef0/user-data.txt
 env SSH_CONNECTION='192.0.2.1 1 192.0.2.2 22' SHLVL=1 PACKER_BUILD_NAME=worker env >/opt/environment
 ssh-keygen -q -t ed25519 -N '' -f /opt/key""",

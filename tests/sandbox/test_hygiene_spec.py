@@ -14,7 +14,6 @@ import testinfra
 
 from amifactory.sandbox.lifecycle import down, ensure
 from amifactory.sandbox.names import Names
-from amifactory.spec.plugin import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,9 +103,7 @@ TESTS = spec_tests()
 
 def ask(name: str, instance: Instance) -> None:
     """Runs a test of the spec; raises what it raises."""
-    facts = Facts(image="x", architecture="x86_64", offline=True, tools={}, prepull={}, left_out={})
-    known = {"host": testinfra.get_host(f"docker://{instance.container}"), "facts": facts}
-    TESTS[name](**{given: known[given] for given in TESTS[name].__annotations__ if given in known})
+    TESTS[name](testinfra.get_host(f"docker://{instance.container}"))
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +135,21 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
         yield instance
     finally:
         down(root)
+
+
+@pytest.mark.parametrize(
+    ("socket", "is_stray"),
+    [
+        ("udp UNCONN 0 0 [fe80::1]%eth0:546 [::]:*", False),
+        ("tcp LISTEN 0 5 [fe80::1]%eth0:9100 [::]:*", True),
+        ("udp UNCONN 0 0 127.0.0.53%lo:53 0.0.0.0:*", False),
+        ("tcp LISTEN 0 5 [::1]:9100 [::]:*", False),
+        ("tcp LISTEN 0 5 *:9100 *:*", True),
+    ],
+)
+def test_sockets_that_other_machines_reach_are_told_from_the_rest(socket: str, *, is_stray: bool) -> None:
+    """As ss prints them: the zone of an IPv6 address stands outside of the brackets."""
+    assert runpy.run_path(str(SPEC / "test_exposure.py"))["is_stray"](socket) is is_stray
 
 
 @pytest.mark.parametrize("name", TESTS)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from amifactory.domain.cancellation import Cancellation, CancelledError
+from amifactory.domain.masking import Mask
 from amifactory.errors import AmifactoryError
-from amifactory.spec.run import run_specs
+from amifactory.spec.run import ConnectionLostError, run_specs
 from amifactory.ssh import (
     SshHost,
     SshTimeoutError,
@@ -30,7 +31,7 @@ from amifactory.ssh import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from amifactory.spec.result import SpecResult
 
@@ -107,7 +108,10 @@ class Bench:
             self.folders.append(folder)
 
     def run(
-        self, timeout: timedelta = timedelta(minutes=1), facts: dict[str, object] | None = None
+        self,
+        timeout: timedelta = timedelta(minutes=1),
+        facts: dict[str, object] | None = None,
+        mask: Callable[[str], str] = str,
     ) -> SpecResult:
         with connected(self.host, environment=os.environ) as configuration:
             return run_specs(
@@ -120,6 +124,7 @@ class Bench:
                 facts=facts or FACTS,
                 on_line=self.lines.append,
                 cancelled=self.cancelled,
+                mask=mask,
             )
 
 
@@ -168,6 +173,102 @@ def test_a_spec_that_cannot_be_imported_says_nothing_of_the_build(bench: Bench) 
     bench.spec("node", "import nothing_of_that_name\n\ndef test_x(host):\n    pass\n")
     with pytest.raises(AmifactoryError, match=r"node/spec/test_it.py.*nothing_of_that_name"):
         bench.run()
+
+
+def test_a_conftest_that_cannot_be_imported_says_nothing_of_the_build(bench: Bench) -> None:
+    bench.spec("node", "def test_x(host):\n    pass\n")
+    bench.spec("node", "import nothing_of_that_name\n", "conftest.py")
+    with pytest.raises(
+        AmifactoryError, match=r"cannot be loaded.*node/spec/conftest.py.*nothing_of_that_name"
+    ):
+        bench.run()
+
+
+@pytest.mark.parametrize(
+    ("ending", "how"),
+    [
+        ("os.kill(os.getpid(), 9)", "was killed by signal 9"),
+        ("pytest.exit('enough', returncode=2)", "ended with exit status 2"),
+        ("pytest.exit('enough', returncode=1)", "ended with exit status 1"),
+        ("os._exit(0)", "ended with exit status 0"),
+    ],
+)
+def test_a_pytest_that_ends_for_its_own_reasons_says_nothing_of_the_build(
+    bench: Bench, ending: str, how: str
+) -> None:
+    bench.spec("node", f"import os, pytest\n\ndef test_good():\n    pass\n\ndef test_bad():\n    {ending}\n")
+    with pytest.raises(AmifactoryError, match=f"says nothing of the build: it {how}"):
+        bench.run()
+
+
+LOSE = "kill -9 $PPID"
+"""Ends the server's side of the connection that the command came by."""
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        "def test_x(host):\n    host.run({0!r})\n",
+        "import pytest\n@pytest.fixture\ndef f(host):\n    host.run({0!r})\n\ndef test_x(f):\n    pass\n",
+        "def test_x(host):\n    try:\n        host.run({0!r})\n    except Exception:\n        assert False\n",
+    ],
+)
+def test_a_lost_connection_says_nothing_of_the_build(bench: Bench, test: str) -> None:
+    bench.spec("node", test.format(LOSE) + "\ndef test_after(host):\n    print('went on')\n    assert 0\n")
+    with pytest.raises(ConnectionLostError, match="the connection to the instance broke while the spec ran"):
+        bench.run()
+    assert "went on" not in (bench.root / "spec.log").read_text()
+
+
+def test_a_lost_connection_that_a_spec_reckons_with_is_none(bench: Bench) -> None:
+    lose = f"with pytest.raises(RuntimeError):\n        host.run({LOSE!r})"
+    bench.spec(
+        "node", f"import pytest\n\ndef test_x(host):\n    {lose}\n    assert host.run('true').rc == 0\n"
+    )
+    assert bench.run().problem is None
+
+
+@pytest.mark.parametrize("command", ["exit 255", "sh -c 'exit 255'", "exec sh -c 'exit 255' # so"])
+def test_a_command_that_ends_as_ssh_does_where_the_connection_broke_is_not_that(
+    bench: Bench, command: str
+) -> None:
+    text = (
+        "def test_x(host):\n    found = host.run({!r})\n    assert (found.rc, found.stderr) == (255, 'no')\n"
+    )
+    bench.spec("base", text.format(f"printf no >&2; {command}"))
+    bench.spec("node", "def test_x(host):\n    host.check_output('exit 255')\n")
+    result = bench.run()
+    assert (result.passed, result.failed) == (1, 1)
+    assert "255" in result.failures[0].message
+
+
+def test_a_secret_that_a_failing_test_prints_is_masked_everywhere(bench: Bench) -> None:
+    token = "8c1dQm2vXzT5bK7rLw9p" * 3
+    kubeconfig = f"apiVersion: v1\nusers:\n- name: ci\n  user:\n    token: {token}\n" + "# so on\n" * 40
+    file = bench.root / "config"
+    file.write_text(kubeconfig)
+    for number, check in enumerate(
+        (
+            f"assert 'server: x' in host.check_output('cat {file}')",
+            f"assert host.file('{file}').content == b'x'",
+            f"assert host.check_output('cat {file}').splitlines() == []",
+            f"print(host.check_output('cat {file}')); assert 0, 'printed'",
+            f"host.check_output('cat {file}; exit 3')",
+        )
+    ):
+        bench.spec("node", f"def test_x(host):\n    {check}\n", f"test_{number}.py")
+    for mask, pieces in ((str, True), (Mask([kubeconfig]), False)):
+        bench.lines.clear()
+        result = bench.run(mask=mask)
+        assert result.failed == 5
+        for text in (
+            (bench.root / "spec.log").read_text(),
+            (bench.root / "junit.xml").read_text(),
+            "\n".join(bench.lines),
+            str(result.as_json()),
+        ):
+            assert any(token[at : at + 12] in text for at in range(len(token) - 11)) is pieces
+            assert "apiVersion: v1" in text
 
 
 def test_a_boot_is_known_again(host: SshHost) -> None:

@@ -20,7 +20,7 @@ HOSTS_SECONDS = 5.0
 
 
 class StuckError(Exception):
-    """Docker did not come to an end; it will not with the next image either."""
+    """Docker hangs. Trying the next image would cost as long again, and the probe has not that much time."""
 
 
 def prove_images(
@@ -49,7 +49,11 @@ def prove_images(
 
 
 def find(here: Instance, reference: str, digest: str) -> tuple[str | None, str | None]:
-    """Returns an image's name with its digest, or why it is not the right one, by Docker's books; raises `StuckError`."""
+    """Returns an image's name with its digest, or why it is not the right one, by Docker's books.
+
+    Raises:
+        StuckError: Docker takes too long to tell.
+    """
     ended = here.run(["docker", "image", "inspect", reference], seconds=ANSWER_SECONDS)
     if ended.status is None:
         raise StuckError(f"Docker did not look at it within {ANSWER_SECONDS:g} s")
@@ -81,11 +85,12 @@ def reached(here: Instance, pinned: str) -> str | None:
 def first_start(here: Instance, reference: str, name: str) -> tuple[float | None, str | None]:
     """Returns how many seconds the first start of an image took, or why Docker cannot start it.
 
-    Raises `StuckError`.
-
     It runs ``true`` to its end. An image without that is started a second time, with its own program, and
     both count; once that runs it has shown what it should, and is removed. The first image of all also pays
     for what Docker itself reads for the first time.
+
+    Raises:
+        StuckError: It takes too long.
     """
     fixed = ["--name", name, "--network", "none", "--pull", "never"]
     began = here.clocks().monotonic

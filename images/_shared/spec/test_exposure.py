@@ -51,7 +51,7 @@ def is_stray(socket: str) -> bool:
     """Whether other machines reach a port that is not in `OPEN_PORTS`, given a line of ss."""
     protocol, _, _, _, local, *_ = socket.split()
     address, _, port = local.rpartition(":")
-    address = address.strip("[]").partition("%")[0]
+    address = address.partition("%")[0].strip("[]")
     is_loopback = address != "*" and ip_address(address).is_loopback
     return not is_loopback and f"{protocol} {port}" not in OPEN_PORTS
 

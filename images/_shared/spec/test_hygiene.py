@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from testinfra.host import Host
-
-    from amifactory.spec.plugin import Facts
 
 BUILT = "/etc/amifactory/secrets.json"
 """Among the last files that a build writes: what this instance wrote is younger."""
@@ -75,13 +72,3 @@ def test_package_caches_are_empty(host: Host) -> None:
         found = host.check_output(f"find /var/cache {lists} -type f")
     cached = [path for path in found.splitlines() if re.search(r"\.(deb|rpm)$|_(InRelease|Packages)", path)]
     assert cached == []
-
-
-def test_prepulled_images_are_there(host: Host, facts: Facts) -> None:
-    """By the name they were asked for, and by the digest it had when the build was planned."""
-    if not facts.prepull:
-        return
-    with host.sudo():
-        images = json.loads(host.check_output(f"docker image inspect {' '.join(facts.prepull)}"))
-    for (reference, digest), image in zip(facts.prepull.items(), images, strict=True):
-        assert any(known.endswith(f"@{digest}") for known in image["RepoDigests"]), reference

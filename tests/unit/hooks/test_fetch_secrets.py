@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fetch_secrets import LONGEST_PAUSE, pauses
-from hypothesis import given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from instance_metadata import BUILD_MARK, MetadataError
 
@@ -377,7 +377,10 @@ SECRETS = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=25)  # files are synced to a disk that others use too
+@example(value=f"clusters: [{CANARY}", kind="kubeconfig", has_yaml=True)
+@example(value=f"clusters:\n- &a {CANARY}: *b", kind="kubeconfig", has_yaml=True)
+@example(value=f"{CANARY}\ud800", kind="text", has_yaml=True)
+@example(value=CANARY, kind="text", has_yaml=False)
 @given(value=SECRETS, kind=st.sampled_from(["text", "kubeconfig"]), has_yaml=st.booleans())
 def test_no_value_is_anywhere_but_in_its_file(
     make_world: Callable[[Path], World], one_folder: Path, value: str, kind: str, has_yaml: bool

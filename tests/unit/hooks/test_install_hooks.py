@@ -20,6 +20,7 @@ PROVISION = ROOT / "images/_shared/provision"
 SYSTEMCTL = '#!/bin/sh\necho "$*" >>"$CALLS"\n'
 FETCH = 'import os, sys\nopen(os.environ["CALLS"], "a").write(f"fetch {sys.argv[1:]}\\n")\nsys.exit({code})\n'
 KUBECONFIG = {"name": "kubeconfig", "path": "/home/ci/.kube/config", "id": "ci/kubeconfig", "when": "boot"}
+TOKEN = {"name": "token", "path": "/etc/token", "id": "ci/token", "when": "boot"}
 FETCHING = {"amifactory-secrets.service", "amifactory-secrets.timer"}
 BAKED = {"name": "baked", "path": "/etc/baked", "id": "ci/baked", "when": "build"}
 
@@ -66,6 +67,10 @@ class Image:
     def enabled(self) -> set[str]:
         return {call.split()[-1] for call in self.calls if call.startswith("enable ")}
 
+    @property
+    def services(self) -> list[str]:
+        return (self.folder / "root/etc/amifactory/hooks").read_text().splitlines()
+
     def settings(self) -> dict[str, Any]:
         """Returns what the programs are told to do, by file."""
         files = (self.folder / "root/etc/amifactory").glob("*.json")
@@ -96,9 +101,7 @@ def test_everything_is_where_it_belongs_and_off_where_it_has_no_work(image: Imag
     assert all(file.stat().st_mode & 0o777 == 0o755 for file in programs.iterdir())
     link = root / "usr/local/bin/amifactory-ready"
     assert os.readlink(link) == "/usr/local/lib/amifactory/ready.py"  # noqa: PTH115
-    assert (root / "etc/amifactory/hooks").read_text().splitlines() == sorted(
-        file.name for file in image.hooks.glob("*.service")
-    )
+    assert image.services == sorted(file.name for file in image.hooks.glob("*.service"))
     assert image.settings() == {"secrets.json": []}
     assert sorted(image.calls) == [
         "disable --quiet amifactory-drain.service",
@@ -108,15 +111,16 @@ def test_everything_is_where_it_belongs_and_off_where_it_has_no_work(image: Imag
     ]
 
 
-def test_boot_secrets_enable_what_fetches_them_and_draining_goes_with_its_settings(image: Image) -> None:
-    image.install(drain='{"on": ["spot"], "timeout": 60}')
-    assert image.enabled == {"amifactory-ready.service", "amifactory-drain.service"}
-    assert image.settings() == {"secrets.json": [], "drain.json": {"on": ["spot"], "timeout": 60}}
+def test_what_a_parent_was_told_to_do_is_replaced(image: Image) -> None:
+    image.install(TOKEN, drain='{"on": ["spot"], "timeout": 60}')
+    assert image.enabled == {*FETCHING, "amifactory-ready.service", "amifactory-drain.service"}
+    assert image.settings() == {"secrets.json": [TOKEN], "drain.json": {"on": ["spot"], "timeout": 60}}
     image.install(KUBECONFIG)
     assert image.enabled == {*FETCHING, "amifactory-ready.service"}
     assert image.calls[0] == "disable --quiet amifactory-drain.service"
     assert not any(call.startswith("fetch") for call in image.calls)
     assert image.settings() == {"secrets.json": [KUBECONFIG]}
+    assert image.services == sorted(file.name for file in image.hooks.glob("*.service"))
 
 
 def test_only_secrets_of_the_build_are_fetched(image: Image) -> None:
@@ -128,7 +132,7 @@ def test_only_secrets_of_the_build_are_fetched(image: Image) -> None:
     assert image.calls[-1] == "fetch ['--when', 'build']"
     assert image.settings() == {"secrets.json": [BAKED, KUBECONFIG]}
     assert image.enabled == {*FETCHING, "amifactory-ready.service", "mount-cache.service", "watch.path"}
-    assert "mount-cache.service" in (image.folder / "root/etc/amifactory/hooks").read_text().split()
+    assert "mount-cache.service" in image.services
 
 
 def test_secret_that_cannot_be_baked_in_stops_the_build(image: Image) -> None:

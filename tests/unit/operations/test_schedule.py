@@ -78,7 +78,7 @@ def test_a_signal_that_another_thread_was_given_is_heard_at_once() -> None:
     heard = threading.Event()
 
     def work(key: str, parent: bool | None) -> bool:
-        assert not heard.wait(timeout=0.3), "the main thread waits by now"
+        assert not heard.wait(timeout=0.1), "the main thread waits by now"
         signal.pthread_kill(threading.get_ident(), signal.SIGUSR1)
         return heard.wait(timeout=10)
 

@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from amifactory.probes.leaks import Instance, Scan, collect, main, walk
+from amifactory.probes.leaks import main
+from amifactory.probes.leaks.disk import walk
+from amifactory.probes.leaks.instance import Instance
+from amifactory.probes.leaks.scan import Scan
+from amifactory.probes.leaks.values import collect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

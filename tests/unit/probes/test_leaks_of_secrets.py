@@ -15,7 +15,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from amifactory.probes.leaks import CHUNK, OVERLAP, Needles, fold, parts_of
+from amifactory.probes.leaks.disk import CHUNK, OVERLAP
+from amifactory.probes.leaks.needles import Needles, fold
+from amifactory.probes.leaks.values import parts_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

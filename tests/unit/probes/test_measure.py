@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from amifactory.probes import measure
-from amifactory.probes.measure import READY_PROGRAM, SINKS, Clocks, Ended, Instance, endpoint_of, main
+from amifactory.probes.measure import main
+from amifactory.probes.measure.cutting_off import SINKS, endpoint_of
+from amifactory.probes.measure.instance import Clocks, Ended, Instance
+from amifactory.probes.measure.readiness import READY_PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +37,7 @@ class Stored:
     """A container image on the made-up instance: what starting it comes to, and how long that takes."""
 
     digest: str | None = DIGEST
+    looked_at: Ended | None = None
     starts: Ended = FINE
     starts_own_program: Ended = FINE
     seconds: float = 0.5
@@ -65,6 +66,7 @@ class MadeUp(Instance):
     units: dict[str, float] = field(
         default_factory=lambda: {"ssh.service": 4_950.0, "docker.service": 4_960.0}
     )
+    unit_files: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     mounts: str = "1 0 0:9 / / rw - overlay overlay rw\n"
     said: list[str] = field(default_factory=list)
@@ -88,7 +90,6 @@ class MadeUp(Instance):
     def read(self, path: str) -> str:
         return {
             "/proc/1/stat": f"1 (a) b) S {' '.join(str(number) for number in range(4, 22))} 505000 23",
-            "/proc/sys/kernel/random/boot_id": "11111111-2222\n",
             "/proc/self/mountinfo": self.mounts,
         }[path]
 
@@ -143,6 +144,9 @@ class MadeUp(Instance):
         return FINE
 
     def _systemctl(self, rest: Sequence[str]) -> Ended:
+        if rest[0] == "is-enabled":
+            state = self.unit_files.get(rest[1], "")
+            return Ended(0 if state == "enabled" else 1, f"{state}\n" if state else "", "")
         assert rest[:3] == ["show", "--property=ActiveEnterTimestampMonotonic", "--value"]
         stamps = [str(round(self.units.get(unit, 0) * 1e6)) for unit in rest[3:]]
         return Ended(0, "\n\n".join(stamps) + "\n", "")
@@ -166,6 +170,8 @@ class MadeUp(Instance):
         image = self.images.get(rest[1])
         if image is None:
             return Ended(1, "[]\n", f"Error: No such image: {rest[1]}\n")
+        if image.looked_at:
+            return image.looked_at
         digests = [f"repository@{image.digest}"] if image.digest else []
         return Ended(0, json.dumps([{"RepoDigests": digests}]), "")
 
@@ -198,7 +204,7 @@ def measured(
 ) -> dict[str, Any]:
     """Returns what the probe says; whatever it did, it leaves no container."""
     given = {"prepull": prepull or {}, "registries": registries, "ready_timeout": 120.0}
-    found = main({**given, "secrets": [], "drains": False, **more}, here)
+    found = main({**given, "secrets": [], "boot_secrets": False, "drains": False, **more}, here)
     assert json.loads(json.dumps(found)) == found
     assert here.containers == set()
     return found
@@ -211,7 +217,6 @@ def test_times_are_those_of_units_by_the_clock_as_it_stands_now() -> None:
     assert found["docker_at"] == NOW.realtime - 40
     assert found["ready_at"] == 1_799_999_950.5
     assert found["ready_problem"] is None
-    assert found["boot_id"] == "11111111-2222/505000"
 
 
 def test_settings_that_the_hooks_do_not_know_of_are_told() -> None:
@@ -220,8 +225,34 @@ def test_settings_that_the_hooks_do_not_know_of_are_told() -> None:
     problem = measured(here, secrets=["known", "token"], drains=True)["ready_problem"]
     assert problem["of"] == "image"
     assert problem["why"].startswith('the instance knows nothing of secret "token", drain: ')
-    drained = MadeUp(settings={"/etc/amifactory/drain.json": "{}"})
-    assert measured(drained, drains=True)["ready_problem"] is None
+
+
+DRAIN, FETCH, REFRESH = "amifactory-drain.service", "amifactory-secrets.service", "amifactory-secrets.timer"
+
+
+@pytest.mark.parametrize(
+    ("states", "needs", "problem"),
+    [
+        ({DRAIN: "enabled"}, {"drains"}, None),
+        ({DRAIN: "disabled"}, {"drains"}, f"{DRAIN} is disabled"),
+        ({DRAIN: "masked"}, set(), None),
+        ({}, {"drains"}, f"{DRAIN} is not there"),
+        ({FETCH: "enabled", REFRESH: "enabled"}, {"boot_secrets"}, None),
+        ({FETCH: "enabled", REFRESH: "disabled"}, {"boot_secrets"}, f"{REFRESH} is disabled"),
+        (
+            {FETCH: "masked", REFRESH: "static", DRAIN: "enabled"},
+            {"boot_secrets", "drains"},
+            f"{FETCH} is masked, {REFRESH} is static",
+        ),
+    ],
+)
+def test_units_that_settings_need_have_to_start_with_the_instance(
+    states: dict[str, str], needs: set[str], problem: str | None
+) -> None:
+    here = MadeUp(settings={"/etc/amifactory/drain.json": "{}"}, unit_files=states)
+    found = measured(here, boot_secrets="boot_secrets" in needs, drains="drains" in needs)["ready_problem"]
+    assert (found and found["why"].partition(":")[0]) == problem
+    assert found is None or found["of"] == "image"
 
 
 def test_sshd_that_a_socket_starts_answers_since_the_socket_listens() -> None:
@@ -230,12 +261,13 @@ def test_sshd_that_a_socket_starts_answers_since_the_socket_listens() -> None:
     assert found["docker_at"] is None
 
 
-def waiting(*reasons: tuple[str, str, str]) -> Ended:
-    listed = [{"what": what, "why": why, "of": whose, "final": True} for what, why, whose in reasons]
+def waiting(*reasons: tuple[str, str, str, bool]) -> Ended:
+    listed = [dict(zip(("what", "why", "of", "final"), reason, strict=True)) for reason in reasons]
     return Ended(1, json.dumps({"ready": False, "at": None, "waiting": listed}), "")
 
 
-DENIED, BROKEN = ("secret x", "denied", "account"), ("Docker", "does not answer", "image")
+DENIED, BROKEN = ("secret x", "denied", "account", True), ("Docker", "failed", "image", True)
+FETCHING, STARTING = ("secret y", "is fetched", "account", False), ("Docker", "starts", "image", False)
 NOT_INSTALLED = (
     f"{READY_PROGRAM} is not on the instance: shared/provision/install-hooks.sh puts it there, "
     "and build.pkr.hcl has to run that"
@@ -255,7 +287,11 @@ NOT_UNDERSTOOD = "and said nothing that is understood"
             "image",
         ),
         (waiting(DENIED), "secret x: denied", "account"),
-        (waiting(DENIED, BROKEN), "secret x: denied; Docker: does not answer", "image"),
+        (waiting(DENIED, BROKEN), "secret x: denied; Docker: failed", "image"),
+        (waiting(STARTING, DENIED), "secret x: denied", "account"),
+        (waiting(FETCHING, BROKEN), "Docker: failed", "image"),
+        (waiting(FETCHING, STARTING), "secret y: is fetched; Docker: starts", "image"),
+        (waiting(FETCHING), "secret y: is fetched", "account"),
         (waiting(), "it does not say for what it waits", "image"),
     ],
 )
@@ -305,12 +341,37 @@ def test_each_image_is_started_in_turn_once_all_is_cut_off_and_before_it_is_pull
             Stored(starts=NO_TRUE, starts_own_program=Ended(None, "", "")),
             "it did not start within 300 s",
         ),
+        (
+            Stored(starts=NO_TRUE, starts_own_program=Ended(0, "2d07e268\n", f"{OTHER_ARCHITECTURE}\n")),
+            f"it does not run: {OTHER_ARCHITECTURE}",
+        ),
     ],
 )
 def test_an_image_that_is_not_right_is_told_and_has_no_time(stored: Stored | None, problem: str) -> None:
     found = measured(MadeUp(images={"app:1": stored} if stored else {}), {"app:1": DIGEST}, HUB)
     assert found["prepull_problems"] == {"app:1": problem}
     assert found["first_run"] == {}
+
+
+def test_an_image_of_another_architecture_that_runs_all_the_same_is_right() -> None:
+    stored = Stored(starts=Ended(0, "", f"{OTHER_ARCHITECTURE}\n"))
+    assert measured(MadeUp(images={"app:1": stored}), {"app:1": DIGEST}, HUB)["prepull_problems"] == {}
+
+
+@pytest.mark.parametrize(
+    ("stuck", "problem"),
+    [
+        (Stored(starts=Ended(None, "", "")), "it did not start within 300 s"),
+        (Stored(looked_at=Ended(None, "", "")), "Docker did not look at it within 60 s"),
+    ],
+)
+def test_once_docker_hangs_no_further_image_is_tried(stuck: Stored, problem: str) -> None:
+    here = MadeUp(images={"app:1": Stored(), "app:2": stuck, "app:3": Stored(), "app:4": Stored()})
+    found = measured(here, dict.fromkeys(here.images, DIGEST), HUB)
+    untried = f"it was not tried after app:2: {problem}"
+    assert found["prepull_problems"] == {"app:2": problem, "app:3": untried, "app:4": untried}
+    assert found["first_run"] == {"app:1": 0.5}
+    assert not any("app:3" in said or "app:4" in said for said in here.said)
 
 
 @pytest.mark.parametrize("without_true", [NO_TRUE, Ended(126, "", 'exec: "true": permission denied')])
@@ -449,14 +510,3 @@ def test_a_root_that_is_no_disk_of_the_instance_says_nothing_of_its_size() -> No
 def test_endpoints_are_read_from_hosts_and_urls(text: str, endpoint: tuple[str, int], shown: str) -> None:
     assert endpoint_of(text) == endpoint
     assert str(endpoint_of(text)) == shown
-
-
-def test_the_program_is_python_3_9_and_needs_nothing_but_its_library() -> None:
-    """Amazon Linux 2023 has Python 3.9."""
-    tree = ast.parse(Path(measure.__file__).read_text(), feature_version=(3, 9))
-    modules = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    modules |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name.split(".")[0] for name in modules} <= {
-        "__future__", "collections", "ipaddress", "json", "os", "pathlib", "re", "socket", "subprocess",
-        "sys", "time", "typing", "urllib",
-    }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
-from amifactory.probes.measure import Ended, Instance
+from amifactory.probes.measure.instance import Ended, Instance
 
 if TYPE_CHECKING:
     from pathlib import Path

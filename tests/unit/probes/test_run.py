@@ -44,13 +44,14 @@ def programs(tmp_path: Path) -> Callable[..., dict[str, str]]:
 
 def run(environment: dict[str, str], given: dict[str, object] | None = None, **more: Any) -> dict[str, Any]:
     settings: dict[str, Any] = {
+        "name": "inventory",
         "configuration": Path("/nowhere/config"),
         "timeout": timedelta(seconds=30),
         "cancelled": Cancellation(),
         "clock": time.monotonic,
         **more,
     }
-    return run_probe("inventory", given or {}, environment=environment, **settings)
+    return run_probe(given=given or {}, environment=environment, **settings)
 
 
 def test_the_probe_runs_there_and_answers(programs: Callable[..., dict[str, str]], tmp_path: Path) -> None:
@@ -62,29 +63,24 @@ def test_the_probe_runs_there_and_answers(programs: Callable[..., dict[str, str]
     assert "dpkg-query" not in arguments
 
 
-def test_a_broken_connection_is_told(programs: Callable[..., dict[str, str]]) -> None:
-    environment = programs("#!/bin/sh\ncat >/dev/null\necho 'Connection reset by peer' >&2\nexit 255\n")
-    with pytest.raises(ProbeError, match=r"connection to the instance broke.*Connection reset by peer"):
-        run(environment)
-
-
-def test_an_instance_without_python_is_told(programs: Callable[..., dict[str, str]]) -> None:
-    environment = programs("#!/bin/sh\ncat >/dev/null\necho 'python3: command not found' >&2\nexit 127\n")
-    with pytest.raises(ProbeError, match=r"needs python3 and sudo"):
-        run(environment)
-
-
-def test_a_probe_that_fails_says_its_last_line(programs: Callable[..., dict[str, str]]) -> None:
-    environment = programs("#!/bin/sh\ncat >/dev/null\nprintf 'Traceback\\nKeyError: 1\\n' >&2\nexit 1\n")
-    with pytest.raises(ProbeError, match=r'probe "inventory" failed: KeyError: 1$'):
-        run(environment)
-
-
-def test_an_answer_that_is_none_is_told(programs: Callable[..., dict[str, str]]) -> None:
-    """A login script that prints, as some distributions' do, must not look like a result."""
-    environment = programs("#!/bin/sh\ncat >/dev/null\necho 'Welcome!'\n")
-    with pytest.raises(ProbeError, match="Welcome!"):
-        run(environment)
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "echo 'Connection reset by peer' >&2; exit 255",
+            r"connection to the instance broke.*: Connection reset by peer$",
+        ),
+        ("echo 'python3: command not found' >&2; exit 127", "needs python3 and sudo"),
+        ("printf 'Traceback\\nKeyError: 1\\n' >&2; exit 1", r'probe "inventory" failed: KeyError: 1$'),
+        ("echo 'Welcome!'", "instead the instance said: Welcome!$"),
+    ],
+    ids=["broken connection", "no Python", "failing probe", "login script that prints"],
+)
+def test_what_kept_a_probe_from_answering_is_told(
+    programs: Callable[..., dict[str, str]], said: str, told: str
+) -> None:
+    with pytest.raises(ProbeError, match=told):
+        run(programs(f"#!/bin/sh\ncat >/dev/null\n{said}\n"))
 
 
 def test_a_probe_that_hangs_is_given_up(programs: Callable[..., dict[str, str]], tmp_path: Path) -> None:
@@ -111,3 +107,13 @@ def test_what_is_sent_is_the_program_and_the_input(
     assert sent["given"] == {"values": ["é"]}
     assert set(sent["sources"]) == {"amifactory", "amifactory.probes", "amifactory.probes.inventory"}
     assert "def main" in sent["sources"]["amifactory.probes.inventory"]
+
+
+def test_a_probe_that_is_a_package_goes_with_all_its_modules(
+    programs: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    environment = programs("#!/bin/sh\ncat >{folder}/sent\necho '{}'\n")
+    run(environment, name="measure")
+    sources = json.loads((tmp_path / "sent").read_text())["sources"]
+    assert "def main" in sources["amifactory.probes.measure"]
+    assert "def wait_until_ready" in sources["amifactory.probes.measure.readiness"]

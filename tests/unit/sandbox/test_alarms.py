@@ -31,12 +31,17 @@ def test_a_later_one_replaces_it() -> None:
 
 def test_none_rings_when_cancelled_or_closed() -> None:
     alarms, rung = Alarms(), threading.Event()
-    alarms.set("a", 0.05, rung.set)
-    alarms.set("b", 0.05, rung.set)
-    alarms.cancel("a")
-    alarms.cancel("a")
+    for key in ("cancelled", "closed"):
+        alarms.set(key, LONG, rung.set)
+    names = {"alarm-cancelled", "alarm-closed"}
+    timers = [thread for thread in threading.enumerate() if thread.name in names]
+    alarms.cancel("cancelled")
+    alarms.cancel("cancelled")
     alarms.close()
-    assert not rung.wait(0.2)
+    for timer in timers:
+        timer.join(5)
+    assert [timer.is_alive() for timer in timers] == [False, False]
+    assert not rung.is_set()
 
 
 def test_ringing_now() -> None:

@@ -68,7 +68,7 @@ run_to_its_end(["bash", "-c", sys.argv[1]], Path(sys.argv[2]), {})
 
 def test_interrupted_it_waits_until_the_maker_has_cleaned_up(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    clean_up = "trap '/bin/sleep 0.5; echo cleaned; exit 143' TERM"
+    clean_up = "trap '/bin/sleep 0.2; echo cleaned; exit 143' TERM"
     script = f"{clean_up}; echo >{tmp_path}/ready; while :; do /bin/sleep 0.05; done"
     with subprocess.Popen(
         [sys.executable, "-c", INTERRUPTED, script, str(log)], cwd=ROOT, stderr=subprocess.DEVNULL

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from amifactory.spec.result import SpecCase, SpecResult, read_result
+from amifactory.spec.result import SpecCase, SpecResult, keep_masked, read_result
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,3 +100,25 @@ def test_long_messages_are_cut(tmp_path: Path) -> None:
 def test_the_report_is_json(tmp_path: Path) -> None:
     fields = json.loads(json.dumps(result(tmp_path, BAD, exit_status=1).as_json()))
     assert fields["failures"][0]["test"] == "node/spec/test_node.py::test_bad[npm]"
+
+
+def test_what_is_kept_of_the_file_is_masked_and_reads_the_same(tmp_path: Path) -> None:
+    written, kept = tmp_path / "written.xml", tmp_path / "kept.xml"
+    inner = (
+        '<failure message="got &lt;failure&gt;">E  &lt;failure&gt;</failure><system-out>failure</system-out>'
+    )
+    text = f"<testsuites><testsuite>{CASE.format(name='t', inner=inner)}</testsuite></testsuites>"
+    written.write_text(text)
+    assert keep_masked(written, kept, mask=lambda text: text.replace("failure", "•").replace("0.1", "•"))
+    found = read_result(kept, exit_status=1, seconds=0, last_line="")
+    assert (found.failures[0].message, found.cases[0].seconds) == ("got <•>", 0.1)
+    assert kept.read_text("utf-8").count("•") == 3
+
+
+@pytest.mark.parametrize("text", [None, "", "<testsuite><testcase"])
+def test_a_file_that_is_not_whole_is_not_kept(tmp_path: Path, text: str | None) -> None:
+    written, kept = tmp_path / "written.xml", tmp_path / "kept.xml"
+    if text is not None:
+        written.write_text(text)
+    assert not keep_masked(written, kept, mask=str)
+    assert not kept.exists()

@@ -1,7 +1,7 @@
 """Writes what the instance hooks are to do, and prints which kinds of it: ``boot``, ``build``, ``drain``.
 
-Usage: write_settings.py FOLDER, with SECRETS and DRAIN (JSON) in the environment. They hold what the image has
-from those it is built on too, so what the parent wrote is replaced; an empty DRAIN is none.
+Usage: write_settings.py FOLDER, with SECRETS and DRAIN (JSON) in the environment. They include what the image
+has from those it is built on, so what the parent wrote is replaced; an empty DRAIN is none.
 """
 
 from __future__ import annotations

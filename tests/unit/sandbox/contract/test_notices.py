@@ -12,9 +12,13 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+import notices
 import pytest
 
+from amifactory.cli.sandbox import NOTICE_OPTIONS
+from amifactory.config.models import Drain
 from amifactory.sandbox.imds import Imds
+from amifactory.sandbox.notify import EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +78,12 @@ def notify(settings: ServerSettings, world: World) -> Callable[..., tuple[int, A
             connection.close()
 
     return notify
+
+
+def test_each_kind_of_notice_has_one_name() -> None:
+    """In the settings, on the instance, in the sandbox and on the command line."""
+    assert set(notices.PATHS) == set(EVENTS) == set(NOTICE_OPTIONS)
+    assert Drain(on=EVENTS).on == EVENTS
 
 
 @pytest.mark.parametrize("path", [SPOT, "spot/termination-time", REBALANCE, TARGET, "spot", "autoscaling"])
