@@ -52,7 +52,7 @@ def judge_examination(
         "ready": _ready(found),
         "prepull": _prepull(found),
         "spec": [found.spec.problem] if found.spec.problem else (),
-        "leaks": [f"{finding['kind']} in {finding['file']}" for finding in found.leaks["findings"]],
+        "leaks": _leaks(found),
         "cold-start": judge(median, budget, previous),
     }
     return tuple(GateResult(name=name, problem=_sentence(list(those))) for name, those in problems.items())
@@ -68,6 +68,13 @@ def _ready(found: Examination) -> Iterator[str]:
         if start.not_ready:
             which = f"instance {number} is" if number > 1 else "it is"
             yield f"{which} not ready for jobs: {start.not_ready}"
+
+
+def _leaks(found: Examination) -> Iterator[str]:
+    for finding in found.leaks["findings"]:
+        yield f"{finding['kind']} in {finding['file']}"
+    for secret in found.leaks["unread"]:
+        yield f"a secret could not be looked for: {secret}"
 
 
 def _prepull(found: Examination) -> Iterator[str]:

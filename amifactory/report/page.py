@@ -281,7 +281,7 @@ def _leaks(leaks: Mapping[str, Any] | None) -> Leaks | None:
         searched=searched,
         findings=_pairs(leaks["findings"]),
         allowed=_pairs(leaks.get("allowed") or ()),
-        not_searched=tuple(leaks.get("not_searched") or ()),
+        not_searched=(*leaks.get("not_searched", ()), *leaks.get("unread", ())),
     )
 
 

@@ -56,6 +56,7 @@ def main(given: Mapping[str, Any], instance: Instance | None = None) -> dict[str
         "allowed": [one.as_json() for one in allowed],
         "unreadable": sum(one.unreadable for one in scanned),
         "not_searched": secrets.not_searched,
+        "unread": secrets.unread,
     }
 
 

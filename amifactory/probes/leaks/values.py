@@ -22,11 +22,13 @@ class Secrets(NamedTuple):
         names: Each part to look for, and whose it is.
         own: The files secrets are meant to be in, each with the parts that may be there.
         not_searched: What cannot be looked for, and why.
+        unread: Declared secrets whose file is not where it should be: they may be anywhere.
     """
 
     names: dict[bytes, str]
     own: dict[str, frozenset[bytes]]
     not_searched: list[str]
+    unread: list[str]
 
 
 _DECLARED = "etc/amifactory/secrets.json"
@@ -37,7 +39,7 @@ def collect(values: Iterable[Mapping[str, str]], instance: Instance) -> Secrets:
 
     A boot's secret that is older than the boot was in the AMI, where not even its own file may be.
     """
-    secrets = Secrets({}, {}, [])
+    secrets = Secrets({}, {}, [], [])
     for value in values:
         _add(secrets, value["name"], value["value"].encode("utf-8", "surrogateescape"))
     try:
@@ -49,7 +51,7 @@ def collect(values: Iterable[Mapping[str, str]], instance: Instance) -> Secrets:
         try:
             value, status = place.read_bytes(), place.stat()
         except OSError:
-            secrets.not_searched.append(f"{one['name']}: {one['path']} cannot be read")
+            secrets.unread.append(f"{one['name']}: {one['path']} cannot be read")
             continue
         file = File("/" + str(place.relative_to(instance.root.resolve())), status)
         parts = _add(secrets, one["name"], value)

@@ -16,7 +16,7 @@ from amifactory.spec.result import SpecResult
 GATES = ["boot", "ready", "prepull", "spec", "leaks", "cold-start"]
 COLD_START = ColdStart(ssh=5.0, docker=6.0, ready=7.0, first_run={"alpine:3.20": 1.5})
 FINE = Start(cold_start=COLD_START, not_ready=None, prepull_problems={}, cut_off=(), disk_used=None)
-CLEAN: dict[str, list[Any]] = {"findings": [], "allowed": []}
+CLEAN: dict[str, list[Any]] = {"findings": [], "allowed": [], "unread": []}
 
 INVENTORY = Inventory(os=OperatingSystem(id="debian", version="12", name="Debian 12"), kernel="6.1")
 
@@ -60,9 +60,14 @@ def test_nothing_else_is_judged_of_what_did_not_boot() -> None:
         ),
         ({"spec": SpecResult(failed=1, problem="1 of 1 tests failed: x")}, "spec", "1 of 1 tests failed: x"),
         (
-            {"leaks": {"findings": [{"kind": "private-key", "file": "/root/key"}], "allowed": []}},
+            {"leaks": {**CLEAN, "findings": [{"kind": "private-key", "file": "/root/key"}]}},
             "leaks",
             "private-key in /root/key",
+        ),
+        (
+            {"leaks": {**CLEAN, "unread": ["token: /etc/token cannot be read"]}},
+            "leaks",
+            "a secret could not be looked for: token: /etc/token cannot be read",
         ),
     ],
 )
@@ -72,7 +77,7 @@ def test_one_gate_fails_and_says_why(changes: dict[str, Any], gate: str, problem
 
 def test_many_findings_are_counted() -> None:
     findings = [{"kind": "log", "file": f"/var/log/{number}"} for number in range(7)]
-    problem = judged(leaks={"findings": findings, "allowed": []})["leaks"]
+    problem = judged(leaks={**CLEAN, "findings": findings})["leaks"]
     assert problem is not None
     assert problem.startswith("log in /var/log/0; ")
     assert problem.endswith("; log in /var/log/4; and 2 more")

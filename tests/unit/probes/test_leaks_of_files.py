@@ -223,7 +223,7 @@ def test_its_path_may_lead_through_a_link(disk: Disk) -> None:
 
 def test_a_secret_that_is_not_there_is_said(disk: Disk) -> None:
     declare(disk, KUBE)
-    assert disk.report()["not_searched"] == ["kubeconfig: /home/ci/.kube/config cannot be read"]
+    assert disk.report()["unread"] == ["kubeconfig: /home/ci/.kube/config cannot be read"]
 
 
 # What is allowed.
@@ -267,6 +267,7 @@ def test_several_workers_find_what_one_does(disk: Disk) -> None:
         "allowed": [{"kind": "secret-value", "file": "/opt/allowed", "secret": "it"}],
         "unreadable": 0,
         "not_searched": [],
+        "unread": [],
     }
 
 

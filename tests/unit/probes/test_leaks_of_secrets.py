@@ -275,6 +275,7 @@ def test_no_output_contains_a_secret(new_disk: Callable[[], Disk], secret: str, 
         "allowed": [],
         "unreadable": 0,
         "not_searched": [],
+        "unread": [],
     }
 
 
