@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from importlib.resources.abc import Traversable
 
-PARTS = ("factory.hcl", "images", "hooks", "docs/configuration.md")
+PARTS = (
+    *("factory.hcl", "images", "hooks"),
+    *("docs/configuration.md", "docs/verification.md", "docs/draining.md"),
+)
 IGNORE = ".amifactory/\n"
 
 
