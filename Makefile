@@ -19,10 +19,11 @@ demo: setup ## Build and verify all four images in the sandbox, and show them
 
 test: setup ## Run every test
 	@.ci/setup tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit -n 2
+	$(BIN)/python -m pytest tests/sandbox tests/end_to_end -n 2 --dist loadfile
 
 unit: setup ## Run the tests that need neither Docker nor Packer
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit -n 2
 
 lint: setup ## Run the static gates: ruff, mypy, import-linter, shellcheck, shfmt
 	$(BIN)/ruff check
