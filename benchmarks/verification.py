@@ -93,6 +93,7 @@ def parts(taken: Sequence[tuple[Taken, ...]]) -> dict[str, float]:
                 "ready signal, first docker runs": spent["waiting until ready"],
                 "spec beside leak scan and inventory - spec alone": spent["running the spec"] - alone,
                 "leak scan after the spec": spent.get("looking for leaks", 0.0),
+                "start-up, clean-up": verified.wall - sum(spent.values()),
             }
         )
     return {what: median(each[what] for each in found) for what in found[0]}

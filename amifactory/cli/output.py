@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from amifactory.domain.levers import Lever
     from amifactory.domain.model import Build, Target
     from amifactory.domain.staleness import BuildPlan, Step
     from amifactory.operations.outcome import Outcome
@@ -87,11 +86,6 @@ def ready(outcome: Outcome) -> str:
     """Returns how long fresh instances took until they were ready for jobs, for a table."""
     seconds = outcome.cold_start.ready if outcome.cold_start else None
     return "" if seconds is None else f"{seconds:.1f}s"
-
-
-def price(lever: Lever) -> str:
-    """Returns what a lever costs by the hour, as far as that is known."""
-    return "price unknown" if lever.price_per_hour is None else f"{lever.price_per_hour:.2f} USD per hour"
 
 
 def plan_rows(plan: BuildPlan) -> list[tuple[str, ...]]:
@@ -180,6 +174,6 @@ def print_details(outcome: Outcome) -> None:
     if outcome.error:
         click.echo(f"\n{outcome.target} {outcome.result}: {outcome.error}", err=True)
         for lever in outcome.levers:
-            click.echo(f"  what could help: {lever.name} ({price(lever)}): {lever.helps}", err=True)
+            click.echo(f"  what could help: {lever.name} (price: {lever.price}): {lever.helps}", err=True)
         if outcome.log and str(outcome.log) not in outcome.error:
             click.echo(f"  log: {outcome.log}", err=True)

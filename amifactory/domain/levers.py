@@ -42,6 +42,13 @@ class Lever:
     price_per_hour: float | None
     note: str
 
+    @property
+    def price(self) -> str:
+        """Returns what it costs by the hour, in words."""
+        if self.price_per_hour is None:
+            return "unknown"
+        return f"{self.price_per_hour:g} USD per hour" if self.price_per_hour else "nothing"
+
     def as_json(self) -> dict[str, object]:
         """Returns the fields, for the report."""
         return asdict(self)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from amifactory.domain.levers import Lever
 from amifactory.domain.model import Verdict
 from amifactory.report import words
 from amifactory.report.changes import changes
@@ -77,16 +78,6 @@ class Leaks:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Lever:
-    """Something that would make a cold start faster, and its price."""
-
-    name: str
-    helps: str
-    price: str
-    note: str
-
-
-@dataclass(frozen=True, kw_only=True)
 class Page:
     """Everything on the page. ``sentence`` is the verdict in words."""
 
@@ -150,7 +141,7 @@ def make_page(facts: Facts) -> Page:
         lineage=tuple(_lineage(facts)),
         lanes=lanes(facts.made, report),
         cold_start=cold_start_section(facts),
-        levers=tuple(_lever(lever) for lever in report.get("levers") or ()),
+        levers=tuple(Lever(**lever) for lever in report.get("levers") or ()),
         spec=spec_results(report),
         leaks=_leaks(report.get("leaks")),
         changes=changes(facts.comparison) if facts.comparison else None,
@@ -287,14 +278,3 @@ def _leaks(leaks: Mapping[str, Any] | None) -> Leaks | None:
 
 def _pairs(findings: Iterable[Mapping[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple((finding["kind"], finding["file"]) for finding in findings)
-
-
-def _lever(lever: Mapping[str, Any]) -> Lever:
-    price = lever.get("price_per_hour")
-    known = "nothing" if price == 0 else f"${price:g} per hour" if isinstance(price, (int, float)) else price
-    return Lever(
-        name=lever["name"],
-        helps=lever.get("helps") or "",
-        price=known or "unknown",
-        note=lever.get("note") or "",
-    )

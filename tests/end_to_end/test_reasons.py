@@ -29,7 +29,7 @@ class Shop:
         self.factory, self.sandbox = factory, sandbox
         self.copy_source("golden-1")
         factory.add("top", parent=None, settings=GOLDEN)
-        factory.add("tools", parent="top", settings='prepull = ["example/tools:1"]')
+        factory.add("tools", parent="top", hooks=True, settings='prepull = ["example/tools:1"]')
         shutil.rmtree(factory.image("base"))
         built = factory.run("build", "--json").expect(0).builds
         self.amis = {image: build["ami_id"] for image, build in built.items()}

@@ -37,7 +37,7 @@ def test_specs_are_told_what_amifactory_tells_them(tmp_path: Path) -> None:
 
 def verified(**seconds: float) -> Taken:
     timeline = [{"name": name.replace("_", " "), "seconds": value} for name, value in seconds.items()]
-    return Taken(wall=sum(seconds.values()), cpu=0, output=json.dumps({"timeline": timeline}))
+    return Taken(wall=sum(seconds.values()) + 2, cpu=0, output=json.dumps({"timeline": timeline}))
 
 
 def test_parts_are_medians_over_the_rounds() -> None:
@@ -51,4 +51,5 @@ def test_parts_are_medians_over_the_rounds() -> None:
         "ready signal, first docker runs": 2,
         "spec beside leak scan and inventory - spec alone": 1,
         "leak scan after the spec": 1,
+        "start-up, clean-up": 2,
     }

@@ -126,7 +126,7 @@ def test_leaks_found_and_allowed(example: type[Example]) -> None:
     assert found.allowed == (("private-key", "/opt/test.pem"),)
 
 
-@pytest.mark.parametrize(("price", "said"), [(None, "unknown"), (0.75, "$0.75 per hour"), (0.0, "nothing")])
+@pytest.mark.parametrize(("price", "said"), [(None, "unknown"), (0.75, "0.75 USD per hour"), (0.0, "nothing")])
 def test_a_levers_price(example: type[Example], price: float | None, said: str) -> None:
     lever = {"name": "fast snapshot restore", "helps": "cold reads", "price_per_hour": price, "note": ""}
     assert make_page(example.facts(report=example.report(levers=[lever]))).levers[0].price == said
