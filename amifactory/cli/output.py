@@ -173,6 +173,8 @@ def print_details(outcome: Outcome) -> None:
         click.echo(f"{outcome.target}: left out offline: {tool}", err=True)
     if outcome.error:
         click.echo(f"\n{outcome.target} {outcome.result}: {outcome.error}", err=True)
+        if outcome.report:
+            click.echo(f"  more: amifactory report {outcome.ami_id}", err=True)
         for lever in outcome.levers:
             click.echo(f"  what could help: {lever.name} (price: {lever.price}): {lever.helps}", err=True)
         if outcome.log and str(outcome.log) not in outcome.error:

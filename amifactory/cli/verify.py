@@ -23,7 +23,7 @@ HEADERS = ("IMAGE", "ARCH", "RESULT", "AMI", "TIME", "READY", "REPORT")
     type=click.IntRange(1, 20),
     default=1,
     show_default=True,
-    help="Fresh instances of each build, to measure how it starts.",
+    help="Fresh instances of each build. The first is looked at, the others only started, to measure.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @pass_app

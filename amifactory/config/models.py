@@ -152,7 +152,7 @@ class BuildSettings(Model):
         default=None,
     )
     offline: StrictBool = _key(
-        "Use the distribution's packages only and say what was left out. Such builds are never promoted.",
+        "Use the distribution's packages only and say what was left out. Such builds are not for production.",
         default=False,
     )
     registries: tuple[Registry, ...] = _key(
@@ -175,7 +175,7 @@ class Factory(Model):
     )
     state_bucket: Annotated[
         StrictStr, _matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "example-amifactory-state")
-    ] = _key("S3 bucket for reports, releases and locks.", example="example-amifactory-state")
+    ] = _key("S3 bucket for the recipes of builds and for reports.", example="example-amifactory-state")
     build: BuildSettings = Field(
         default=BuildSettings(), json_schema_extra={"hidden": True}
     )  # stands beside the factory block in the file

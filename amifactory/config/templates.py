@@ -89,10 +89,18 @@ def check_image(root: Path, image: Image, own: list[Template], shared: list[Temp
         for block in build.body.blocks:
             if block.type == "provisioner":
                 yield from _check_provisioner(root, folder, file, block)
+    if (root / folder / "rootfs").is_dir() and not _mentions(root, own, "rootfs"):
+        what = 'upload "rootfs" with the others, and run shared/provision/install-rootfs.sh'
+        message = f"rootfs/ is there, but nothing in build.pkr.hcl lays it over /: {what}"
+        yield Problem(file=folder, line=None, message=message)
     if not any((root / folder / "spec").glob("test_*.py")):
         message = "no spec; an image without one cannot be verified. Write spec/test_*.py"
         yield Problem(file=folder, line=None, message=message)
     yield from _check_specs(root, folder / "spec")
+
+
+def _mentions(root: Path, templates: list[Template], word: str) -> bool:
+    return any(word in (root / template.file).read_text("utf-8") for template in templates)
 
 
 def _read_templates(root: Path, folder: Path, parser: Parser, problems: list[Problem]) -> list[Template]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from amifactory.domain.comparison import BuildFacts, compare
 from amifactory.domain.model import Verdict
-from amifactory.errors import AmifactoryError, UsageError
+from amifactory.errors import AmifactoryError
 from amifactory.operations.find_build import builds_before, find_build, is_newest
 from amifactory.operations.records import REPORT, SBOM, recipes_below
 from amifactory.sbom import from_cyclonedx
@@ -46,8 +46,8 @@ def compare_builds(
         architecture: Which one, for an image that is built for several.
 
     Raises:
-        UsageError: There is no such build, or none to compare it with.
-        AmifactoryError: A build has no inventory.
+        UsageError: There is no such build.
+        AmifactoryError: There is none to compare it with, or a build has no inventory.
         AwsError: A call was refused.
     """
     found = [find_build(configuration, builds, text, architecture=architecture) for text in wanted]
@@ -69,8 +69,11 @@ def _before(build: Build, builds: Collection[Build], records: Records) -> tuple[
         if sbom := records.report(earlier.ami_id, SBOM):
             return earlier, sbom
     if history:
-        raise UsageError(f"no build of {build.target} before {build.ami_id} has an inventory")
-    raise UsageError(f"there is no build of {build.target} before {build.ami_id} to compare it with")
+        raise AmifactoryError(f"no build of {build.target} before {build.ami_id} has an inventory")
+    raise AmifactoryError(
+        f"there is no build of {build.target} before {build.ami_id} to compare it with",
+        hint="Two builds can be named, too: amifactory diff BUILD BUILD",
+    )
 
 
 def _inventory(build: Build, builds: Collection[Build], records: Records) -> bytes:

@@ -104,7 +104,8 @@ def _shortened(value: str | None) -> str:
 def _measured(comparison: Comparison) -> Iterator[ChangeRow]:
     for measurement in comparison.cold_start:
         yield _measured_row(measurement, words.seconds)
-    yield _measured_row(comparison.disk_used, words.size)
+    if comparison.disk_used.after is not None:
+        yield _measured_row(comparison.disk_used, words.size)
 
 
 def _measured_row(measurement: Measurement, shown: Callable[[float | None], str]) -> ChangeRow:

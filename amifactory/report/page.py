@@ -176,7 +176,7 @@ def _sentence(facts: Facts, gates: Iterable[GateRow]) -> str:
         passed = sum(gate.state == "passed" for gate in gates)
         return f"It passed {words.counted(passed, 'gate') if passed else 'its spec'}{on}."
     failed = [gate.name for gate in gates if gate.state == "failed"]
-    return f"Stopped at {' and '.join(failed)}{on}." if failed else str(report.get("problem") or "")
+    return f"Failed: {', '.join(failed)}{on}." if failed else str(report.get("problem") or "")
 
 
 def _warnings(facts: Facts) -> Iterator[str]:

@@ -29,7 +29,7 @@ class Shop:
         self.factory, self.sandbox = factory, sandbox
         self.copy_source("golden-1")
         factory.add("top", parent=None, settings=GOLDEN)
-        factory.add("tools", parent="top", hooks=True, settings='prepull = ["example/tools:1"]')
+        factory.add("tools", parent="top", hooks=True)
         shutil.rmtree(factory.image("base"))
         built = factory.run("build", "--json").expect(0).builds
         self.amis = {image: build["ami_id"] for image, build in built.items()}
@@ -97,14 +97,19 @@ def test_a_parent_that_is_rebuilt_takes_its_children_with_it(shop: Shop) -> None
 
 
 def test_a_prepulled_image_that_moved_is_named(shop: Shop) -> None:
-    path, kind = "/v2/example/tools/manifests/1", "application/vnd.docker.distribution.manifest.v2+json"
+    shop.factory.add("puller", parent="top", hooks=True, settings='prepull = ["example/puller:1"]')
+    puller = shop.factory.run("build", "puller", "--json").expect(4).builds["puller"]
+    assert "Docker is not installed" in puller["error"]
+    shop.sandbox.set_tag(puller["ami_id"], "verdict", "verified")
+    path, kind = "/v2/example/puller/manifests/1", "application/vnd.docker.distribution.manifest.v2+json"
     _, manifest = shop.sandbox.ask_registry("GET", path, Accept=kind)
     shop.sandbox.ask_registry("PUT", path, body=manifest + b"\n", **{"Content-Type": kind})
     try:
-        assert shop.plan() == {"top": ("reuse",), "tools": ("build", "prepull example/tools:1 moved")}
+        moved = {"top": ("reuse",), "puller": ("build", "prepull example/puller:1 moved")}
+        assert shop.plan("puller") == moved
     finally:
         shop.sandbox.ask_registry("PUT", path, body=manifest, **{"Content-Type": kind})
-    assert shop.plan()["tools"] == ("reuse",)
+    assert shop.plan("puller")["puller"] == ("reuse",)
 
 
 def test_a_newer_source_ami(shop: Shop) -> None:

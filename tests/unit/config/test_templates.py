@@ -169,6 +169,12 @@ def test_a_template_that_is_not_hcl(tree: Tree) -> None:
     assert found.startswith("images/base/extra.pkr.hcl:1: unexpected end of file")
 
 
+def test_a_rootfs_that_nothing_installs(tree: Tree) -> None:
+    tree.replace("images/base/build.pkr.hcl", "${path.root}/rootfs/", "hooks/ready")
+    (found,) = tree.problems()
+    assert found.startswith("images/base: rootfs/ is there, but nothing in build.pkr.hcl lays it over /")
+
+
 def test_an_image_without_a_spec(tree: Tree) -> None:
     tree.remove("images/base/spec/test_base.py")
     (found,) = tree.problems()

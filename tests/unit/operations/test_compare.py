@@ -11,7 +11,7 @@ import pytest
 
 from amifactory.domain.inventory import Inventory, OperatingSystem
 from amifactory.domain.model import AmiId, Architecture, Build, Fingerprint, Recipe, Target, Verdict
-from amifactory.errors import AmifactoryError, UsageError
+from amifactory.errors import AmifactoryError
 from amifactory.operations.compare import compare_builds
 from amifactory.sbom import BuildIdentity, to_cyclonedx
 
@@ -200,7 +200,7 @@ def test_build_without_an_inventory_says_why_and_what_to_do(
 
 def test_first_build_has_nothing_to_be_compared_with(configuration: Configuration, records: Records) -> None:
     records.keep(OLDER, INVENTORY)
-    with pytest.raises(UsageError, match="there is no build of left/x86_64 before ami-older"):
+    with pytest.raises(AmifactoryError, match="there is no build of left/x86_64 before ami-older"):
         compared(configuration, records, "ami-older")
 
 
@@ -208,5 +208,5 @@ def test_first_build_with_an_inventory_has_nothing_to_be_compared_with(
     configuration: Configuration, records: Records
 ) -> None:
     records.keep(NEW, INVENTORY)
-    with pytest.raises(UsageError, match="no build of left/x86_64 before ami-new has an inventory"):
+    with pytest.raises(AmifactoryError, match="no build of left/x86_64 before ami-new has an inventory"):
         compared(configuration, records, "left")

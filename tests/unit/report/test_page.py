@@ -34,7 +34,7 @@ def test_a_verified_build_passed_every_gate(example: type[Example]) -> None:
 
 def test_gates_after_the_one_that_stopped_it_were_not_reached(example: type[Example]) -> None:
     page = make_page(rejected(example, gates=REJECTED_AT_READY))
-    assert page.sentence == "Stopped at ready on a fresh t3.large."
+    assert page.sentence == "Failed: ready on a fresh t3.large."
     assert [gate.state for gate in page.gates] == ["passed", "failed", *["not reached"] * 4]
     assert page.gates[1].problem == "it is not ready for jobs: docker.service failed"
 
@@ -126,7 +126,9 @@ def test_leaks_found_and_allowed(example: type[Example]) -> None:
     assert found.allowed == (("private-key", "/opt/test.pem"),)
 
 
-@pytest.mark.parametrize(("price", "said"), [(None, "unknown"), (0.75, "0.75 USD per hour"), (0.0, "nothing")])
+@pytest.mark.parametrize(
+    ("price", "said"), [(None, "unknown"), (0.75, "0.75 USD per hour"), (0.0, "nothing")]
+)
 def test_a_levers_price(example: type[Example], price: float | None, said: str) -> None:
     lever = {"name": "fast snapshot restore", "helps": "cold reads", "price_per_hour": price, "note": ""}
     assert make_page(example.facts(report=example.report(levers=[lever]))).levers[0].price == said
