@@ -89,7 +89,7 @@ def check_image(root: Path, image: Image, own: list[Template], shared: list[Temp
         for block in build.body.blocks:
             if block.type == "provisioner":
                 yield from _check_provisioner(root, folder, file, block)
-    if (root / folder / "rootfs").is_dir() and not _mentions(root, own, "rootfs"):
+    if builds and (root / folder / "rootfs").is_dir() and not _mentions(root, own, "rootfs"):
         what = 'upload "rootfs" with the others, and run shared/provision/install-rootfs.sh'
         message = f"rootfs/ is there, but nothing in build.pkr.hcl lays it over /: {what}"
         yield Problem(file=folder, line=None, message=message)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def test_a_factory_that_is_right(files: Factory) -> None:
     assert "base, leaf, left, right, slow" in files.run("validate").expect(0).stdout
-    assert files.run("validate", "--json").expect(0).json == {"ok": True, "problems": []}
+    assert files.run("validate", "--json").expect(0).json == {"ok": True, "problems": [], "warnings": []}
 
 
 def test_broken_hcl(files: Factory) -> None:

@@ -174,7 +174,8 @@ def test_a_secret_rotated_while_booting(keyed: Factory, sandbox: Sandbox) -> Non
 
 def test_a_secret_rotated_later_is_refreshed(keyed: Factory) -> None:
     """The spec gives it a new version and starts what the timer starts."""
-    third = kubeconfig("third.example.com").replace("\n", "\\n")
+    # Without a token: what sudo runs is in the journal, where the leak scan would find it, and rightly.
+    third = kubeconfig("third.example.com").partition("users:")[0].replace("\n", "\\n") + "users: []"
     text = (
         "def test_it(host):\n"
         "    with host.sudo():\n"

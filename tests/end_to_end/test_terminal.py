@@ -26,7 +26,15 @@ def test_a_pipe_gets_results_and_no_escape_codes(factory: Factory, command: list
 
 def test_progress_goes_to_stderr(factory: Factory) -> None:
     ended = factory.run("verify", "base", TERM="xterm-256color").expect(0)
-    assert ended.stdout.splitlines()[0].split() == ["IMAGE", "ARCH", "RESULT", "AMI", "TIME", "REPORT"]
+    assert ended.stdout.splitlines()[0].split() == [
+        "IMAGE",
+        "ARCH",
+        "RESULT",
+        "AMI",
+        "TIME",
+        "READY",
+        "REPORT",
+    ]
     assert len(ended.stdout.splitlines()) == 2
     assert "base/x86_64: running the spec" in ended.stderr
     assert ESCAPE not in ended.stdout + ended.stderr

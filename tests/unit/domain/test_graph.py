@@ -97,8 +97,8 @@ def test_tens_of_thousands_of_images_take_no_time(shape: str) -> None:
     parents: dict[str, str | None] = {"i0": None}
     for number in range(1, size):
         parents[f"i{number}"] = f"i{number - 1}" if shape == "chain" else "i0"
-    began = time.perf_counter()
+    began = time.process_time()
     assert len(order(parents)) == size
     assert find_cycle(parents) is None
     assert len(descendants(parents, "i0")) == size - 1
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1

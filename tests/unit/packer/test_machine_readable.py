@@ -130,14 +130,23 @@ def test_a_provisioner_cannot_pretend_to_be_a_step(kind: str) -> None:
     assert not [event for event in read_line(line) if isinstance(event, Step)]
 
 
-@given(st.text().filter(lambda text: "\\" not in text and "%!(PACKER_COMMA)" not in text))
+def is_escaped(text: str) -> bool:
+    """Whether it reads as if Packer had escaped it already: that is told from the real thing by nobody."""
+    return "\\" in text or "%!(PACKER_COMMA)" in text
+
+
+@given(st.text().filter(lambda text: not is_escaped(text)))
 def test_escaping_is_undone(text: str) -> None:
     value = escape(text)
     assert not set(value) & set(",\r\n")
     assert unescape(value) == text
 
 
-@given(st.text(st.characters(exclude_characters="\\\r\n", exclude_categories=["C", "Z"]), min_size=1))
+@given(
+    st.text(st.characters(exclude_characters="\r\n", exclude_categories=["C", "Z"]), min_size=1).filter(
+        lambda text: not is_escaped(text)
+    )
+)
 def test_what_a_provisioner_prints_arrives_unchanged(text: str) -> None:
     events = read_line(f"1700000000,,ui,message,{escape('    amazon-ebs.worker: ' + text)}")
     assert events[0] == Ui(kind=UiKind.MESSAGE, text=text)
