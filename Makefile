@@ -19,8 +19,8 @@ demo: setup ## Build and verify all four images in the sandbox, and show them
 
 test: setup ## Run every test
 	@.ci/setup tests
-	$(BIN)/python -m pytest tests/unit -n 2
-	$(BIN)/python -m pytest tests/sandbox tests/end_to_end -n 2 --dist loadfile
+	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/unit -n 2
+	$(BIN)/python -m pytest tests/sandbox tests/end_to_end -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: setup ## Run the tests that need neither Docker nor Packer
 	$(BIN)/python -m pytest tests/unit -n 2

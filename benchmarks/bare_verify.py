@@ -59,7 +59,8 @@ def main() -> None:
         answered = time.perf_counter()
         tests = subprocess.run(
             [
-                *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--import-mode=importlib"),
+                *(sys.executable, "-m", "pytest", "-q", "--import-mode=importlib", "-p", "no:cacheprovider"),
+                *("--disable-plugin-autoload", "-p", "testinfra.plugin"),
                 *(f"--hosts=ssh://admin@{address}", f"--ssh-config={ssh}", *specs),
             ],
             cwd=folder,

@@ -171,12 +171,15 @@ def ec2(client: Callable[..., Any], driver: FakeDriver) -> Any:
 
 
 @pytest.fixture
-def run(ec2: Any) -> Callable[..., str]:
-    """Runs an instance of the source AMI and returns its id."""
+def run(ec2: Any, driver: FakeDriver, world: World) -> Callable[..., str]:
+    """Runs an instance of the source AMI and returns its id; it is pending only while the gate is closed."""
 
     def run(**options: Any) -> str:
         wanted = {"ImageId": SOURCE, "InstanceType": "t3.micro", "MinCount": 1, "MaxCount": 1, **options}
-        return str(ec2.run_instances(**wanted)["Instances"][0]["InstanceId"])
+        instance = str(ec2.run_instances(**wanted)["Instances"][0]["InstanceId"])
+        if driver.gate.is_set():
+            world.work.wait(5)
+        return instance
 
     return run
 

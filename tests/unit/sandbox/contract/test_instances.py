@@ -74,6 +74,7 @@ def test_an_instance_that_will_not_start_again_stays_stopped(
 ) -> None:
     instance = run()
     ec2.stop_instances(InstanceIds=[instance])
+    world.work.wait(5)
     driver.broken.add("start")
     ec2.start_instances(InstanceIds=[instance])
     world.work.wait(5)
