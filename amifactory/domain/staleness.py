@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
 
+LIMITS_MARK = "+"
+"""What is between the digests of the specs and of the limits that a build was verified with."""
+
 
 class Action(StrEnum):
     """What has to be done for a target."""
@@ -27,7 +30,7 @@ class Wanted:
 
     Attributes:
         parent: The target it is built on; None when it is built on ``source``.
-        spec: Digest of the specs that decide its verdict.
+        spec: Digest of the specs that decide its verdict; if it has limits, theirs follows `LIMITS_MARK`.
         root_device: Name of the root volume, such as ``/dev/xvda``; inherited from the source AMI.
     """
 
@@ -157,10 +160,18 @@ def _judge(build: Build, want: Wanted, now: datetime) -> tuple[Action, tuple[str
     if build.verdict is Verdict.CANDIDATE:
         return Action.VERIFY, ("not yet verified",)
     if build.spec != want.spec:
-        return Action.VERIFY, ("spec changed",)
+        return Action.VERIFY, tuple(_verification_changes(build.spec or "", want.spec))
     if build.verdict is Verdict.REJECTED:
         return Action.BUILD, ("previous build rejected",)
     return Action.REUSE, ()
+
+
+def _verification_changes(before: str, now: str) -> Iterable[str]:
+    (old_specs, _, old_limits), (specs, _, limits) = before.partition(LIMITS_MARK), now.partition(LIMITS_MARK)
+    if specs != old_specs:
+        yield "spec changed"
+    if limits != old_limits:
+        yield "verification limits changed"
 
 
 def _on_parent(builds: tuple[Build, ...], parent: Step | None, want: Wanted) -> tuple[Build, ...]:

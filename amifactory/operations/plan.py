@@ -21,7 +21,7 @@ from amifactory.operations.lineage import (
 from amifactory.packer.context import context_files, hash_files
 from amifactory.registry.client import connect_docker
 from amifactory.registry.resolve import resolve_digests
-from amifactory.spec.digest import spec_digest
+from amifactory.spec.digest import verification_digest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -111,7 +111,12 @@ def wanted_builds(
     for image in images:
         folders = (image.folder, shared_folder(configuration), hooks_folder(configuration))
         files = hash_files(context_files(*folders, folders=shared), cache=hashes)
-        spec = spec_digest(spec_folders(configuration, image), known=specs)
+        spec = verification_digest(
+            spec_folders(configuration, image),
+            budget=image.verify.budget,
+            allow_leaks=image.verify.allow_leaks,
+            known=specs,
+        )
         for architecture in image.architectures:
             target = Target(image=image.name, architecture=architecture)
             parent = Target(image=image.parent, architecture=architecture) if image.parent else None

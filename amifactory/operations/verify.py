@@ -21,7 +21,7 @@ from amifactory.operations.outcome import Result
 from amifactory.operations.records import JUNIT, REPORT, SBOM
 from amifactory.operations.timeline import Timeline
 from amifactory.operations.verification_report import make_report, make_sbom
-from amifactory.spec.digest import spec_digest
+from amifactory.spec.digest import verification_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,7 +87,11 @@ class Verifier:
         began = self.workshop.clock()
         timeline = Timeline(self.workshop.now, self.workshop.clock)
         image = self.workshop.configuration.images[subject.target.image]
-        spec = spec_digest(spec_folders(self.workshop.configuration, image))
+        spec = verification_digest(
+            spec_folders(self.workshop.configuration, image),
+            budget=image.verify.budget,
+            allow_leaks=image.verify.allow_leaks,
+        )
         previous = previous_start(
             subject,
             self.builds,

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from amifactory.report.facts import Facts
 
 _PARTS = {"ssh": "SSH answers", "docker": "Docker answers", READY: "ready for a job"}
+_WAITED = "waited"
+_NAMES = {**_PARTS, _WAITED: "of that, waiting for the account (not judged)"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +111,12 @@ def _rows(facts: Facts, median: ColdStart, before: tuple[Build, ColdStart] | Non
     limits: dict[str, float | None] = dict.fromkeys(median.first_run, facts.budget.first_run_within)
     limits[READY] = facts.budget.ready_within
     slowest_first = sorted(median.first_run, key=lambda reference: -median.first_run[reference])
-    for key in (*_PARTS, *slowest_first):
-        if key == "docker" and now[key] is old.get(key) is None:
-            continue  # it has no Docker
+    for key in (*_NAMES, *slowest_first):
+        if key in {"docker", _WAITED} and now[key] is old.get(key) is None:
+            continue  # it has no Docker, and no secret that was late
         yield Row(
-            name=_PARTS.get(key, key),
-            is_reference=key not in _PARTS,
+            name=_NAMES.get(key, key),
+            is_reference=key not in _NAMES,
             median=words.seconds(now[key]),
             p95=words.seconds(p95.get(key)),
             before=words.seconds(old.get(key)),
@@ -126,7 +128,14 @@ def _rows(facts: Facts, median: ColdStart, before: tuple[Build, ColdStart] | Non
 
 def _by_name(times: ColdStart) -> Mapping[str, float | None]:
     """Returns every time by what it is called: a part's name or a reference."""
-    return {"ssh": times.ssh, "docker": times.docker, READY: times.ready, **times.first_run}
+    waited = times.waited_for_account or None
+    return {
+        "ssh": times.ssh,
+        "docker": times.docker,
+        READY: times.ready,
+        _WAITED: waited,
+        **times.first_run,
+    }
 
 
 def _charts(facts: Facts, starts: Sequence[tuple[Build, ColdStart]]) -> Iterator[Chart]:

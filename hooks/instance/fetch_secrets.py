@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """Puts the secrets this image asks for in place: at boot, at the build, and when there is a new version.
 
-``/etc/amifactory/secrets.json`` says which. What became of each is in ``/run/amifactory/secrets/NAME.json``:
-``{"name", "path", "version", "placed_at", "problem": {"why", "of", "final"}}``. A secret is in place once it
-has a version; a problem beside it is that of a refresh, which left the file as it was.
+``/etc/amifactory/secrets.json`` says which. What became of each is in ``/run/amifactory/secrets/NAME.json``,
+a `State`. A secret is in place once it has a version; a problem beside it is that of a refresh, which left
+the file as it was.
 
 Python 3.9, the standard library, the ``aws`` program; ``yaml`` where it is installed.
 """
@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aws_program import AwsProgram
 from host import replace_file, run_program, write_line
@@ -70,6 +70,8 @@ class State:
         version: Id of the version whose value is in the file; None when none was put there.
         placed_at: When, in seconds since the epoch.
         problem: ``{"why", "of", "final"}``, or None.
+        waited: ``{"since", "until"}``, when only the account kept it from being put there first; or None. By
+            the steady clock, which is that of systemd's timestamps too.
     """
 
     name: str
@@ -77,6 +79,15 @@ class State:
     version: str | None = None
     placed_at: float | None = None
     problem: dict[str, Any] | None = None
+    waited: dict[str, float] | None = None
+
+
+class Attempt(NamedTuple):
+    """One attempt: when it began and ended, by the steady clock, and what came of it."""
+
+    began: float
+    ended: float
+    outcome: State | SecretError
 
 
 @dataclass(frozen=True)
@@ -117,14 +128,19 @@ class Fetcher:
 
     def _persist(self, secret: Secret, attempt: Callable[[], State]) -> bool:
         """Repeats an attempt until it succeeds, or until its problem has lasted longer than waiting helps."""
+        before = self._state(secret)
+        first: Attempt | None = None
         began: dict[float, float] = {}
         said = ""
         for pause in pauses(self.instance.random):
-            error = self._failure(attempt)
-            if error is None:
+            this = self._try(attempt)
+            first = first or this
+            if isinstance(this.outcome, State):
+                waited = before.waited if before.version else account_time(first, this)
+                self._note(replace(this.outcome, waited=waited))
                 return True
-            now = self.instance.clock()
-            left = began.setdefault(error.patience, now) + error.patience - now
+            error = this.outcome
+            left = began.setdefault(error.patience, this.ended) + error.patience - this.ended
             words = f"{error.why}; {'trying again' if left > 0 else 'giving up'}"
             if words != said:
                 self._say(secret, words)
@@ -136,12 +152,14 @@ class Fetcher:
             self.instance.sleep(min(pause, left))
         return False
 
-    def _failure(self, attempt: Callable[[], State]) -> SecretError | None:
+    def _try(self, attempt: Callable[[], State]) -> Attempt:
+        began = self.instance.clock()
+        outcome: State | SecretError
         try:
-            self._note(attempt())
+            outcome = attempt()
         except SecretError as error:
-            return error
-        return None
+            outcome = error
+        return Attempt(began, self.instance.clock(), outcome)
 
     def _place(self, secret: Secret) -> State:
         owner = find_owner(secret.owner)
@@ -196,6 +214,18 @@ class Fetcher:
 
     def _say(self, secret: Secret, words: str) -> None:
         self.instance.log(f"secret {secret.name}: {words}")
+
+
+def account_time(first: Attempt, last: Attempt) -> dict[str, float] | None:
+    """Returns since and until when a secret was waited for only because the account did not give it.
+
+    That is all but one attempt, which it takes in any case: the first, whose program came from a cold disk.
+    Where nobody answered the first, it may have lasted until a timeout, and the last stands for it.
+    """
+    if isinstance(first.outcome, State):
+        return None
+    since, until = (first.ended, last.ended) if first.outcome.answered else (first.began, last.began)
+    return {"since": round(since, 3), "until": round(until, 3)}
 
 
 def pauses(random_number: Callable[[], float]) -> Iterator[float]:

@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +82,8 @@ class Instance:
         """Returns what the instance is not ready for; nothing when it is ready."""
         try:
             units = self.units([DOCKER, DOCKER_SOCKET, SECRETS, READY, *self._hooks()])
-            return [*self._draining(), *self._docker(units), *self._secrets(units), *self._unfinished(units)]
+            secrets = list(self._secrets(units))
+            return [*self._draining(), *self._docker(units), *secrets, *self._unfinished(units, secrets)]
         except NoAnswerError as error:
             return [Waiting("systemd", str(error))]
         except ValueError:
@@ -161,11 +162,14 @@ class Instance:
         names = listed.read_text().split() if listed.exists() else []
         return [name for name in names if name not in {SECRETS, READY}]
 
-    def _unfinished(self, units: Units) -> Iterator[Waiting]:
+    def _unfinished(self, units: Units, secrets: Sequence[Waiting]) -> Iterator[Waiting]:
         later = units[READY].get("Before", "").split()
+        # What is ordered after the secrets has not begun, for whatever reason they are not there.
+        held = units[SECRETS].get("Before", "").split() if {one.of for one in secrets} == {"account"} else []
         for name in self._hooks():
             if name not in later and units[name].get("UnitFileState") in ENABLED:
-                yield from unfinished(name, units[name])
+                for one in unfinished(name, units[name]):
+                    yield replace(one, of="account") if name in held and not one.final else one
 
 
 def unfinished(name: str, unit: Mapping[str, str]) -> Iterator[Waiting]:

@@ -15,10 +15,14 @@ class SecretError(Exception):
         why: For people to read; never holds a value.
         of: ``account`` when the account has to be mended, ``image`` when the image has to.
         patience: Seconds for which trying again may help; 0 when it cannot.
+        answered: AWS said so itself, so that finding it out took as long as success would have.
     """
 
-    def __init__(self, why: str, *, of: str = "account", patience: float = 0.0) -> None:
+    def __init__(
+        self, why: str, *, of: str = "account", patience: float = 0.0, answered: bool = False
+    ) -> None:
         super().__init__(why)
         self.why = why
         self.of = of
         self.patience = patience
+        self.answered = answered

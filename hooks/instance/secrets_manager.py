@@ -89,4 +89,5 @@ def _failure(secret_id: str, error: AwsError) -> SecretError:
         return SecretError(f"Secrets Manager cannot be asked: {why}", patience=OUTAGE)
     kind, message = found.groups()
     patience = 0.0 if kind in FINAL else NEW_PERMISSION if kind in REFUSED else OUTAGE
-    return SecretError(f'"{secret_id}": {" ".join(message.split())} ({kind})', patience=patience)
+    why = f'"{secret_id}": {" ".join(message.split())} ({kind})'
+    return SecretError(why, patience=patience, answered=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,32 @@ def test_a_secret_that_is_denied(keyed: Factory, sandbox: Sandbox) -> None:
 def test_secrets_manager_down_for_a_while(keyed: Factory, sandbox: Sandbox) -> None:
     sandbox.fail("GetSecretValue", "InternalServiceError", service="secretsmanager", status=500, times=3)
     keyed.run("verify", "keyed").expect(0)
+
+
+def test_a_limit_does_not_judge_how_long_secrets_manager_was_down(keyed: Factory, sandbox: Sandbox) -> None:
+    limit = 15
+    file = keyed.image("keyed") / "image.hcl"
+    before = file.read_text()
+    file.write_text(
+        before.replace('ready_timeout = "20s"', f'ready_timeout = "90s"\n  ready_within  = "{limit}s"')
+    )
+    sandbox.fail("GetSecretValue", "InternalServiceError", service="secretsmanager", status=500, times=EVER)
+    try:
+        step = keyed.run("plan", "keyed", "--json").expect(0).steps["keyed"]
+        assert (step["action"], step["reasons"]) == ("verify", ["verification limits changed"])
+        with keyed.start("build", "keyed") as running:
+            running.wait_for("waiting until ready")
+            time.sleep(limit)
+            sandbox.forget_failures()
+            ended = running.end()
+        assert ended.code == 0, ended.stderr
+    finally:
+        file.write_text(before)
+    (ami_id,) = sandbox.builds("worker", "keyed")
+    report = json.loads((keyed.root / f".amifactory/reports/{ami_id}/report.json").read_text())
+    assert report["verdict"] == "verified"
+    (start,) = report["cold_start"]["samples"]
+    assert start["ready"] > limit > start["ready"] - start["waited_for_account"]
 
 
 def test_secrets_manager_down_for_good(keyed: Factory, sandbox: Sandbox) -> None:

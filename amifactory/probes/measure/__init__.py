@@ -5,7 +5,7 @@ registries for good, and then starts each pre-pulled image once, one after the o
 the image from a cold disk. So nothing here reads an image's layers before that, nor anything else meanwhile.
 
 Times are by the instance's clock as it stands at the end. Those of units are taken from a clock that nobody
-sets, so it does not matter when time synchronization put the other one right.
+sets, so it does not matter when time synchronization put the other one right. So is what the account cost.
 
 Input: ``{"prepull": {reference: digest}, "registries": ["host", "host:port"], "ready_timeout": seconds,
 "secrets": [names], "boot_secrets": bool, "drains": bool}``.
@@ -21,6 +21,7 @@ from amifactory.probes.measure.figures import boot, disk_used
 from amifactory.probes.measure.first_runs import prove_images
 from amifactory.probes.measure.instance import Instance
 from amifactory.probes.measure.readiness import disabled_units, unlisted_settings, wait_until_ready
+from amifactory.probes.measure.waiting import waited_for_account
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +32,7 @@ def main(given: Mapping[str, Any], instance: Instance | None = None) -> dict[str
     here = instance or Instance()
     prepull: Mapping[str, str] = given["prepull"]
     ready_at, ready_problem = wait_until_ready(here, given["ready_timeout"])
+    waited = waited_for_account(here)
     ready_problem = (
         ready_problem
         or unlisted_settings(here, given["secrets"], drains=given["drains"])
@@ -43,6 +45,7 @@ def main(given: Mapping[str, Any], instance: Instance | None = None) -> dict[str
         **boot(here, docker),
         "ready_at": ready_at,
         "ready_problem": ready_problem,
+        "waited_for_account": waited,
         "first_run": first_run,
         "prepull_problems": problems,
         "cut_off": cut_off,

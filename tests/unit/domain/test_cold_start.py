@@ -31,6 +31,7 @@ MEASURED: dict[str, Any] = {
     "docker_at": LAUNCHED.timestamp() + 25.0,
     "ready_at": LAUNCHED.timestamp() + 31.5,
     "first_run": {"node:22": 4.126, "alpine:3.20": 1.5},
+    "waited_for_account": 0.0,
 }
 START = ColdStart(ssh=20.25, docker=25.0, ready=31.5, first_run={"node:22": 4.13, "alpine:3.20": 1.5})
 NAMES = ("alpine:3.20", "node:22", "redis:7")
@@ -42,6 +43,7 @@ starts = st.builds(
     docker=st.none() | seconds,
     ready=st.none() | seconds,
     first_run=st.dictionaries(st.sampled_from(NAMES), seconds),
+    waited_for_account=seconds,
 )
 limits = st.none() | st.floats(min_value=1, max_value=600)
 budgets = st.builds(
@@ -68,7 +70,7 @@ def test_what_never_happened_has_no_time() -> None:
 
 @given(st.floats(min_value=8.0, max_value=1e6))
 def test_a_clock_that_is_behind_loses_no_more_than_the_time_before_the_boot(behind: float) -> None:
-    moved = {name: value - behind for name, value in MEASURED.items() if name != "first_run"}
+    moved = {name: value - behind for name, value in MEASURED.items() if name.endswith("_at")}
     found = read_cold_start({**MEASURED, **moved}, launched_at=LAUNCHED)
     assert found.ssh == pytest.approx(12.25, abs=0.01)
     assert found.docker == pytest.approx(17.0, abs=0.01)
@@ -78,8 +80,24 @@ def test_a_clock_that_is_behind_loses_no_more_than_the_time_before_the_boot(behi
 @given(st.lists(st.floats(min_value=-1e9, max_value=1e9), min_size=4, max_size=4))
 def test_no_time_is_negative_whatever_the_clock_says(offsets: list[float]) -> None:
     stamps = dict(zip(("booted_at", "ssh_at", "docker_at", "ready_at"), offsets, strict=True))
-    found = read_cold_start({**stamps, "first_run": {}}, launched_at=LAUNCHED)
+    found = read_cold_start({**MEASURED, **stamps}, launched_at=LAUNCHED)
     assert all(taken is not None and taken >= 0 for taken in (found.ssh, found.docker, found.ready))
+
+
+def test_what_was_waited_for_the_account_is_told_beside_the_raw_times() -> None:
+    found = read_cold_start({**MEASURED, "waited_for_account": 12.004}, launched_at=LAUNCHED)
+    assert found == replace(START, waited_for_account=12.0)
+    assert (found.ready, found.own_ready) == (31.5, 19.5)
+    assert found.as_json()["waited_for_account"] == 12.0
+
+
+@given(starts)
+def test_a_builds_own_time_is_neither_negative_nor_more_than_all(start: ColdStart) -> None:
+    if start.ready is None:
+        assert start.own_ready is None
+    else:
+        assert start.own_ready is not None
+        assert 0 <= start.own_ready <= start.ready + 0.01
 
 
 @given(starts)
@@ -111,6 +129,25 @@ def several(*ready: float | None) -> list[ColdStart]:
 def test_median_and_p95(ready: tuple[float | None, ...], median: float | None, p95: float | None) -> None:
     found = median_of(several(*ready)), p95_of(several(*ready))
     assert [one.ready if one else "nothing" for one in found] == [median, p95]
+
+
+@pytest.mark.parametrize(
+    ("samples", "ready", "waited"),
+    [
+        ([(10.0, 0.0), (40.0, 30.0), (11.0, 0.0)], 11.0, 1.0),
+        ([(20.0, 0.0), (30.0, 25.0), (40.0, 35.0)], 30.0, 25.0),
+        ([(31.0, 0.0), (90.0, 60.0)], 60.5, 30.0),
+        ([(31.0, 1.0), (None, 0.0)], None, 0.0),
+    ],
+)
+def test_the_median_is_of_what_each_instance_took_itself(
+    samples: list[tuple[float | None, float]], ready: float | None, waited: float
+) -> None:
+    """So one that waited neither spoils it nor is taken off twice."""
+    starts = [replace(START, ready=one, waited_for_account=lost) for one, lost in samples]
+    found = median_of(starts)
+    assert found is not None
+    assert (found.ready, found.waited_for_account) == (ready, waited)
 
 
 def test_an_image_that_ran_on_too_few_instances_has_no_median() -> None:
@@ -147,6 +184,12 @@ def test_the_median_is_no_later_than_the_p95_and_both_lie_among_the_samples(samp
             "ready after 83.0 s, limit 60 s (verify.ready_within)",
         ),
         (
+            replace(START, ready=98.0, waited_for_account=15.0),
+            Budget(ready_within=60.0),
+            None,
+            "ready after 83.0 s and 15.0 s of waiting for the account, limit 60 s (verify.ready_within)",
+        ),
+        (
             replace(START, ready=None),
             Budget(ready_within=60.0),
             None,
@@ -170,6 +213,15 @@ def test_the_median_is_no_later_than_the_p95_and_both_lie_among_the_samples(samp
             replace(START, ready=32.0),
             "ready after 40.1 s, 32.0 s in ami-1 before: +25.3 %, allowed 12.5 % (verify.regression)",
         ),
+        (
+            replace(START, ready=45.1, waited_for_account=5.0),
+            Budget(regression=0.125),
+            replace(START, ready=90.0, waited_for_account=58.0),
+            (
+                "ready after 40.1 s and 5.0 s of waiting for the account, 32.0 s in ami-1 before: +25.3 %, "
+                "allowed 12.5 % (verify.regression)"
+            ),
+        ),
     ],
 )
 def test_a_problem_names_time_limit_image_and_earlier_build(
@@ -183,6 +235,23 @@ def test_every_time_over_the_budget_is_a_problem_of_its_own() -> None:
     budget = Budget(ready_within=60.0, first_run_within=20.0, regression=0.2)
     found = [overrun.what for overrun in overruns(slow, budget, before(START))]
     assert found == ["ready", "alpine:3.20", "node:22", "ready", "alpine:3.20", "node:22"]
+
+
+hundredths = st.integers(0, 60_000).map(lambda number: number / 100)
+
+
+@given(starts, hundredths, hundredths, budgets, starts)
+def test_how_long_the_account_kept_it_waiting_changes_nothing(
+    start: ColdStart, ready: float, outage: float, budget: Budget, other: ColdStart
+) -> None:
+    prompt = replace(start, ready=ready, waited_for_account=0.0)
+    late = replace(start, ready=ready + outage, waited_for_account=outage)
+
+    def found(measured: ColdStart, earlier: ColdStart) -> list[str]:
+        return [overrun.what for overrun in overruns(measured, budget, before(earlier))]
+
+    assert found(late, other) == found(prompt, other)
+    assert found(other, late) == found(other, prompt)
 
 
 def test_a_limit_that_is_just_kept_is_kept() -> None:
@@ -206,7 +275,7 @@ def test_without_a_build_before_only_limits_count(measured: ColdStart, budget: B
     assert not any("verify.regression" in problem for problem in judge(measured, budget, None))
 
 
-@given(starts, st.floats(min_value=0.01, max_value=3), st.floats(min_value=0, max_value=NOISE_SECONDS - 0.01))
+@given(starts, st.floats(min_value=0.01, max_value=3), st.floats(min_value=0, max_value=NOISE_SECONDS - 0.02))
 def test_differences_within_the_noise_are_no_regression(
     earlier: ColdStart, regression: float, noise: float
 ) -> None:

@@ -150,6 +150,27 @@ def test_a_rejected_build_whose_spec_was_mended_is_verified_again() -> None:
     )
 
 
+@pytest.mark.parametrize("verdict", [Verdict.VERIFIED, Verdict.REJECTED])
+@pytest.mark.parametrize(
+    ("before", "now", "reasons"),
+    [
+        ("aa", "aa+11", ("verification limits changed",)),
+        ("aa+11", "aa", ("verification limits changed",)),
+        ("aa+11", "aa+22", ("verification limits changed",)),
+        ("aa+11", "bb+11", ("spec changed",)),
+        ("aa+11", "bb+22", ("spec changed", "verification limits changed")),
+        (None, "aa", ("spec changed",)),
+    ],
+)
+def test_what_a_build_is_judged_by_has_changed(
+    before: str | None, now: str, reasons: tuple[str, ...], verdict: Verdict
+) -> None:
+    """The build is verified again; nothing is built."""
+    want = want_base(spec=now)
+    judged = build_of(want, "ami-1", verdict=verdict, spec=before)
+    assert plan_one(want, judged) == (Action.VERIFY, reasons)
+
+
 def test_a_verified_build_outranks_a_newer_rejected_one() -> None:
     want = want_base()
     newer = build_of(want, "ami-2", verdict=Verdict.REJECTED, created_at=NOW)

@@ -59,12 +59,14 @@ class Account:
     Attributes:
         trouble: Given the time, returns the error code or the last line of an error, if there is one now.
         missing: There is no such program.
+        takes: Seconds for each of the next answers; those after them take none.
     """
 
     clock: Clock
     versions: dict[str, tuple[str, str | bytes]] = field(default_factory=dict)
     trouble: Callable[[float], str | None] = lambda _: None
     missing: bool = False
+    takes: list[float] = field(default_factory=list)
     commands: list[list[str]] = field(default_factory=list)
     environments: list[dict[str, str]] = field(default_factory=list)
 
@@ -84,6 +86,7 @@ class Account:
         if self.missing:
             return run_program(["no-such-program"], environment)
         trouble = self.trouble(self.clock.time)
+        self.clock.time += self.takes.pop(0) if self.takes else 0.0
         secret_id = next(part for part in command if part.startswith("--secret-id=")).partition("=")[2]
         if trouble is None and secret_id not in self.versions:
             trouble = "ResourceNotFoundException"

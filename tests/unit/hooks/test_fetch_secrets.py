@@ -42,6 +42,7 @@ def test_secret_is_in_place_with_its_version(world: World, kubeconfig: str) -> N
         "version": "version-1",
         "placed_at": 1.8e9 + 1000,
         "problem": None,
+        "waited": None,
     }
     assert world.lines == ["secret kubeconfig: in place, version version-1"]
     assert world.clock.slept == []
@@ -122,6 +123,49 @@ def test_the_state_says_what_is_waited_for(world: World) -> None:
     assert world.run() == 0
     assert {problem["final"] for problem in seen} == {False}
     assert all("Could not connect" in problem["why"] for problem in seen)
+
+
+@pytest.mark.parametrize(
+    ("code", "waited"),
+    [
+        # Attempts of 8 s, from a cold disk, of 3 s and of 1 s; between them pauses of 1 and 2 s.
+        ("InternalServiceError", {"since": 1008.0, "until": 1015.0}),
+        ("AccessDeniedException", {"since": 1008.0, "until": 1015.0}),
+        (UNREACHABLE, {"since": 1000.0, "until": 1014.0}),
+        (NO_CREDENTIALS, {"since": 1000.0, "until": 1014.0}),
+    ],
+)
+def test_state_says_when_only_the_account_was_waited_for(
+    world: World, code: str, waited: dict[str, float]
+) -> None:
+    """One attempt is left for the image: the first, or the last where the first got no answer."""
+    world.account.trouble = lambda time: code if time < 1014 else None
+    world.account.takes = [8.0, 3.0, 1.0]
+    assert world.run() == 0
+    assert world.clock.time == 1015
+    assert world.state()["waited"] == waited
+
+
+def test_refresh_leaves_what_was_waited_for_at_boot(world: World, kubeconfig: str) -> None:
+    world.account.trouble = lambda time: "503" if time < 1003 else None
+    world.run()
+    at_boot = world.state()["waited"]
+    assert at_boot == {"since": 1000.0, "until": 1003.0}
+    world.account.trouble = lambda time: "503" if time < 1100 else None
+    assert world.run("--refresh") == 0
+    assert world.state()["waited"] == at_boot
+    world.account.put("ci/kubeconfig", kubeconfig + "# new\n", version="version-2")
+    assert world.run("--refresh") == 0
+    assert (world.state()["version"], world.state()["waited"]) == ("version-2", at_boot)
+
+
+def test_state_of_earlier_hooks_is_understood(world: World) -> None:
+    world.run()
+    older = {name: value for name, value in world.state().items() if name != "waited"}
+    (world.folder / "run/secrets/kubeconfig.json").write_text(json.dumps(older))
+    world.account.commands.clear()
+    assert world.run("--refresh") == 0
+    assert world.account.asked == ["describe-secret"]
 
 
 @pytest.mark.parametrize("code", REFUSED)

@@ -250,6 +250,27 @@ def test_hook_that_starts_after_the_signal_is_not_waited_for(machine: Machine) -
     assert machine.waiting() == []
 
 
+@pytest.mark.parametrize(
+    ("of", "state", "expected"),
+    [("account", "inactive", "account"), ("image", "inactive", "image"), ("account", "failed", "image")],
+)
+def test_hook_that_starts_after_a_missing_secret_is_late_for_the_same_reason(
+    machine: Machine, of: str, state: str, expected: str
+) -> None:
+    """But for one that failed, which is its own fault."""
+    machine.list_secrets(KUBECONFIG)
+    machine.fetched(path=KUBECONFIG["path"], version=None, why="no answer", of=of, final=False)
+    machine.install("register.service", ActiveState=state, Job="17")
+    machine.install("mount-cache.service", ActiveState="inactive", Job="18")
+    machine.units["amifactory-secrets.service"]["Before"] = "shutdown.target register.service"
+    found = {one.what: one.of for one in machine.waiting()}
+    assert found == {
+        "secret kubeconfig": of,
+        "hook register.service": expected,
+        "hook mount-cache.service": "image",
+    }
+
+
 def test_its_own_units_are_no_hooks_to_wait_for(machine: Machine) -> None:
     for name in ("amifactory-ready.service", "amifactory-secrets.service"):
         machine.install(name, ActiveState="activating")

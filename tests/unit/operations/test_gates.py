@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,12 +27,15 @@ def start(**changes: Any) -> Start:
 
 
 def judged(
-    budget: Budget | None = None, previous: EarlierStart | None = None, **changes: Any
+    budget: Budget | None = None,
+    previous: EarlierStart | None = None,
+    median: ColdStart = COLD_START,
+    **changes: Any,
 ) -> dict[str, str | None]:
     """Returns the gates of an examination that is fine but for some changes, with their problems."""
     fine = {"starts": (FINE,), "spec": SpecResult(passed=3), "leaks": CLEAN, "inventory": INVENTORY}
     found = Examination(**{**fine, **changes})
-    gates = judge_examination(found, budget=budget or Budget(), median=COLD_START, previous=previous)
+    gates = judge_examination(found, budget=budget or Budget(), median=median, previous=previous)
     return {gate.name: gate.problem for gate in gates}
 
 
@@ -90,3 +94,10 @@ def test_a_start_over_the_limit_and_over_the_build_before() -> None:
     assert problem is not None
     assert "ready after 7.0 s, limit 6 s" in problem
     assert "ami-before" in problem
+
+
+def test_waiting_for_the_account_rejects_nothing_however_long() -> None:
+    waited = replace(COLD_START, ready=307.0, waited_for_account=300.0)
+    assert judged(Budget(ready_within=7.0), median=waited) == dict.fromkeys(GATES)
+    previous = EarlierStart(ami_id=AmiId("ami-before"), cold_start=COLD_START)
+    assert judged(Budget(regression=0.05), previous, median=waited) == dict.fromkeys(GATES)

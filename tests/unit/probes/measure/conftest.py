@@ -42,6 +42,7 @@ class MadeUp(Instance):
 
     Attributes:
         relies_on_hosts_for: How long Docker goes on with the addresses names had before.
+        shown: What systemd shows of units to who asks for more than since when they are active.
     """
 
     images: dict[str, Stored] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class MadeUp(Instance):
         default_factory=lambda: {"ssh.service": 4_950.0, "docker.service": 4_960.0}
     )
     unit_files: dict[str, str] = field(default_factory=dict)
+    shown: dict[str, dict[str, object]] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
     mounts: str = "1 0 0:9 / / rw - overlay overlay rw\n"
     said: list[str] = field(default_factory=list)
@@ -152,9 +154,18 @@ class MadeUp(Instance):
         if rest[0] == "is-enabled":
             state = self.unit_files.get(rest[1], "")
             return Ended(0 if state == "enabled" else 1, f"{state}\n" if state else "", "")
+        if "--value" not in rest:
+            return self._show(rest[rest.index("--") + 1 :], rest[1].partition("=")[2].split(","))
         assert rest[:3] == ["show", "--property=ActiveEnterTimestampMonotonic", "--value"]
         stamps = [str(round(self.units.get(unit, 0) * 1e6)) for unit in rest[3:]]
         return Ended(0, "\n\n".join(stamps) + "\n", "")
+
+    def _show(self, units: Sequence[str], properties: Sequence[str]) -> Ended:
+        blocks = [
+            "".join(f"{name}={self.shown.get(unit, {}).get(name, '')}\n" for name in properties)
+            for unit in units
+        ]
+        return Ended(0, "\n".join(blocks), "")
 
     def _docker(self, rest: Sequence[str]) -> Ended:
         commands: Mapping[str, Callable[[Sequence[str]], Ended]] = {
