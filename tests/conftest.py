@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,10 @@ NEED_A_MACHINE = (TESTS / "sandbox", TESTS / "end_to_end")
 SKIP = "AMIFACTORY_SKIP_SANDBOX"
 AMIFACTORY = Path(sys.executable).with_name("amifactory")
 PATIENCE = 60.0
+
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=100, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -9,6 +9,7 @@ from moto.ec2.models import EC2Backend
 from amifactory.sandbox.ec2_launch import LaunchMixin
 from amifactory.sandbox.ec2_network import NetworkMixin
 from amifactory.sandbox.ec2_states import StatesMixin
+from amifactory.sandbox.ec2_template_model import TemplatesMixin
 from amifactory.sandbox.ec2_world import ec2_error
 from amifactory.sandbox.images_backend import ImagesMixin
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from amifactory.sandbox.ec2_world import World
 
 
-class SandboxEC2(LaunchMixin, StatesMixin, ImagesMixin, NetworkMixin, EC2Backend):
+class SandboxEC2(LaunchMixin, StatesMixin, ImagesMixin, NetworkMixin, TemplatesMixin, EC2Backend):
     """One account and Region of EC2; `backend_class` ties it to a world."""
 
     __module__ = "moto.ec2.models"  # moto finds urls.py from this

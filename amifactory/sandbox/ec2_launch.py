@@ -6,11 +6,11 @@ from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.instance_types import INSTANCE_TYPES
-from moto.ssm.models import ssm_backends
 
+from amifactory.sandbox.ec2_aliases import resolve_alias
 from amifactory.sandbox.ec2_disks import check_size, root_settings
 from amifactory.sandbox.ec2_metadata import launch_options
-from amifactory.sandbox.ec2_world import ec2_error
+from amifactory.sandbox.ec2_world import ec2_error, tags_of
 
 if TYPE_CHECKING:
     from amifactory.sandbox.ec2_world import World
@@ -40,6 +40,7 @@ class LaunchMixin:
             self._settle(instance, profile)
             instance.imds_support = ami.imds_support
             self.launch(instance, ami.driver_image)
+        ami.launched_at.append(self.world.now())
         return reservation
 
     def _template(self: Any, options: dict[str, Any]) -> dict[str, Any]:
@@ -49,22 +50,16 @@ class LaunchMixin:
     def _bootable_image(self: Any, image_id: str | None) -> SandboxAmi:
         if not image_id:
             raise ec2_error("MissingParameter", "The request must contain the parameter ImageId")
-        if image_id.startswith("resolve:ssm:"):
-            parameters = ssm_backends[self.account_id][self.region_name]
-            parameter = parameters.get_parameter(image_id.removeprefix("resolve:ssm:"))
-            if parameter is None:
-                raise ec2_error("InvalidParameterValue", f"The SSM parameter of {image_id} does not exist")
-            image_id = str(parameter.value)
-        ami: SandboxAmi = self.image(image_id)
+        ami: SandboxAmi = self.image(resolve_alias(self, image_id))
         if ami.state != "available":
-            raise ec2_error("InvalidAMIID.Unavailable", f"The image ID '{image_id}' is not available")
+            raise ec2_error("InvalidAMIID.Unavailable", f"The image ID '{ami.id}' is not available")
         return ami
 
     def _merge(
         self: Any, options: dict[str, Any], template: dict[str, Any], ami: SandboxAmi
     ) -> dict[str, Any]:
         """Returns moto's options with everything filled in that EC2 would, checked."""
-        merged = dict(options)
+        merged = {**options, **template_options(options, template)}
         self._check_type(merged, template, ami)
         key_name = merged.get("key_name") or template.get("KeyName")
         if key_name and key_name not in self.key_pairs:
@@ -128,6 +123,23 @@ class LaunchMixin:
                 iam_instance_profile_name=profile.get("Name"),
                 iam_instance_profile_arn=profile.get("Arn"),
             )
+
+
+def template_options(options: dict[str, Any], template: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a template gives, the request does not, and moto would not take from the template.
+
+    RunInstances, LaunchTemplate: "Any additional parameters that you specify for the new instance overwrite
+    the corresponding parameters included in the launch template." Tags are added up, key by key.
+    """
+    given = {
+        "instance_market_options": template.get("InstanceMarketOptions", {}).get("MarketType"),
+        "instance_initiated_shutdown_behavior": template.get("InstanceInitiatedShutdownBehavior"),
+        "placement": template.get("Placement", {}).get("AvailabilityZone"),
+    }
+    tags = options.get("tags") or {}
+    volume = tags_of(template.get("TagSpecifications", []), "volume") | tags.get("volume", {})
+    found = {name: value for name, value in given.items() if value and not options.get(name)}
+    return {**found, "tags": {**tags, "volume": volume}}
 
 
 def requested_profile(options: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from moto.ec2.exceptions import EC2ClientError
@@ -14,7 +15,7 @@ from amifactory.sandbox.moto_lock import MotoLock
 from amifactory.sandbox.notices import Notices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from amifactory.sandbox.driver import InstanceDriver, ServerSettings
 
@@ -22,15 +23,25 @@ ACCOUNT = "123456789012"
 """The account every call without an assumed role in another one belongs to: moto's."""
 
 
+def utc_now() -> datetime:
+    """Returns the time."""
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """The machines, the settings, the lock on moto's state, the work behind the API, the notices given."""
+    """The machines, the settings, the lock on moto's state, the work behind the API, the notices given.
+
+    Attributes:
+        now: Tells the time, in UTC, by which AMIs are deprecated, protected and launched.
+    """
 
     driver: InstanceDriver
     settings: ServerSettings
     lock: MotoLock = field(default_factory=MotoLock)
     work: Work = field(default_factory=Work)
     notices: Notices = field(default_factory=Notices)
+    now: Callable[[], datetime] = utc_now
     networks: dict[tuple[str, str], int] = field(default_factory=dict)
     """(account, region) pairs other than the main region, numbered in order of first use."""
 

@@ -1,15 +1,17 @@
-"""What tests ask of the sandbox: which calls it got, and errors it shall answer."""
+"""What tests ask of the sandbox: which calls it got, and what shall go wrong with those to come."""
 
 from __future__ import annotations
 
 import json
 import threading
 from collections import deque
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from amifactory.sandbox.moto_errors import Reply, error_reply
+from amifactory.sandbox.failures_held import HeldCalls
+from amifactory.sandbox.failures_model import MACHINE, Call, Failure, changes_something, read_failure
+from amifactory.sandbox.moto_errors import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,84 +19,114 @@ if TYPE_CHECKING:
     from amifactory.sandbox.moto_requests import AwsRequest
 
 KEPT_CALLS = 10_000
-MACHINE = "machine"
-"""The service name under which the driver's methods fail, see `failures_machine`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
-    """An error that an operation answers instead of doing anything, a number of times."""
+class Arrival:
+    """A call that came in: its numbers (see `Call`), and the failure it shall have.
 
-    operation: str
-    code: str
-    message: str
-    service: str | None = None
-    status: int = 400
-    times: int = 1
+    Attributes:
+        place: Orders calls by when they came.
+        since: Grows whenever the calls are forgotten.
+    """
 
-    def meets(self, service: str, operation: str) -> bool:
-        """Returns whether this operation shall fail; a machine's only when it is named."""
-        named = self.service == service or (self.service is None and service != MACHINE)
-        return named and self.operation in {operation, "*"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Call:
-    """One call the sandbox answered; ``time`` is ISO 8601, UTC."""
-
-    service: str
-    operation: str
-    region: str
-    status: int
-    time: str
+    request: AwsRequest
+    place: int
+    since: int
+    number: int | None
+    changes: bool
+    change: int | None
+    failure: Failure | None
 
 
 class Ledger:
-    """The calls so far and the failures to come; safe from several threads."""
+    """The calls so far, those that are held, and the failures to come; safe from several threads."""
 
     def __init__(self) -> None:
+        self.held = HeldCalls()
         self._lock = threading.Lock()
-        self._calls: deque[Call] = deque(maxlen=KEPT_CALLS)
+        self._calls: deque[tuple[int, Call]] = deque(maxlen=KEPT_CALLS)
         self._failures: list[Failure] = []
+        self._place = self._since = self._number = self._change = 0
 
-    def record(self, request: AwsRequest, status: int) -> None:
-        """Keeps a call that was answered."""
+    def arrive(self, request: AwsRequest, *, own: bool = True) -> Arrival:
+        """Numbers a call and chooses the failure it shall have; ``own`` is whether it is this machine's.
+
+        Calls of instances come when they come, so they have no numbers.
+        """
+        changes = changes_something(request)
+        with self._lock:
+            self._place += 1
+            number = change = None
+            if own:
+                self._number += 1
+                number = self._number
+            if own and changes:
+                self._change += 1
+                change = self._change
+            failure = self._choose(
+                request.service, request.operation, changes=changes, number=number, change=change
+            )
+            return Arrival(
+                request=request,
+                place=self._place,
+                since=self._since,
+                number=number,
+                changes=changes,
+                change=change,
+                failure=failure,
+            )
+
+    def record(self, arrival: Arrival, status: int) -> None:
+        """Keeps a call that was dealt with, unless calls have been forgotten since it came."""
         call = Call(
-            service=request.service,
-            operation=request.operation,
-            region=request.region,
+            service=arrival.request.service,
+            operation=arrival.request.operation,
+            region=arrival.request.region,
             status=status,
             time=datetime.now(UTC).isoformat(timespec="milliseconds"),
+            number=arrival.number,
+            changes=arrival.changes,
+            change=arrival.change,
+            fault=arrival.failure.effect if arrival.failure else None,
         )
         with self._lock:
-            self._calls.append(call)
+            if arrival.since == self._since:
+                self._calls.append((arrival.place, call))
 
-    def take(self, service: str, operation: str) -> Failure | None:
-        """Returns the failure an operation shall have, if one was asked for, and counts it."""
+    def take(self, operation: str) -> Failure | None:
+        """Returns the failure a machine's operation shall have, if one was asked for, and counts it."""
         with self._lock:
-            for index, failure in enumerate(self._failures):
-                if failure.meets(service, operation):
-                    left = [replace(failure, times=failure.times - 1)] if failure.times > 1 else []
-                    self._failures[index : index + 1] = left
-                    return failure
-        return None
+            return self._choose(MACHINE, operation, changes=True, number=None, change=None)
 
-    def failure_for(self, request: AwsRequest) -> Reply | None:
-        """Returns the error this request shall have, if one was asked for."""
-        failure = self.take(request.service, request.operation)
-        if failure is None:
-            return None
-        return error_reply(request, code=failure.code, message=failure.message, status=failure.status)
+    def _choose(
+        self, service: str, operation: str, *, changes: bool, number: int | None, change: int | None
+    ) -> Failure | None:
+        """Returns the first failure that is due; all that meet the call count it."""
+        chosen: Failure | None = None
+        left: list[Failure | None] = []
+        for failure in self._failures:
+            if not failure.meets(service, operation, changes=changes):
+                left.append(failure)
+            elif chosen is None and failure.is_due(number=number, change=change):
+                chosen = failure
+                left.append(failure.spent())
+            else:
+                left.append(failure.passed())
+        self._failures[:] = [failure for failure in left if failure is not None]
+        return chosen
 
     def answer(self, method: str, path: str, body: bytes) -> Reply:
-        """Answers an admin request: GET or DELETE calls; GET, POST or DELETE failures; GET health."""
+        """Answers an admin request about health, calls, failures or held calls."""
         handlers: dict[tuple[str, str], Callable[[], Any]] = {
             ("GET", "health"): lambda: {"ok": True},
-            ("GET", "calls"): lambda: [asdict(call) for call in self._calls],
-            ("DELETE", "calls"): self._calls.clear,
+            ("GET", "calls"): self._told_calls,
+            ("DELETE", "calls"): self._forget_calls,
             ("GET", "failures"): lambda: [asdict(failure) for failure in self._failures],
             ("DELETE", "failures"): self._failures.clear,
-            ("POST", "failures"): lambda: self._failures.append(Failure(**json.loads(body))),
+            ("POST", "failures"): lambda: self._failures.append(read_failure(json.loads(body))),
+            ("GET", "held"): lambda: [asdict(call) for call in self.held.now()],
+            ("DELETE", "held"): lambda: {"released": self.held.release()},
         }
         handler = handlers.get((method, path))
         if handler is None:
@@ -104,6 +136,14 @@ class Ledger:
                 return json_reply(200, handler())
         except (TypeError, ValueError) as error:
             return json_reply(400, {"error": str(error)})
+
+    def _told_calls(self) -> list[dict[str, Any]]:
+        return [asdict(call) for _, call in sorted(self._calls, key=lambda placed: placed[0])]
+
+    def _forget_calls(self) -> None:
+        self._calls.clear()
+        self._number = self._change = 0
+        self._since += 1
 
 
 def json_reply(status: int, document: Any) -> Reply:

@@ -30,7 +30,7 @@ class FailingDriver:
             return wanted
 
         def call(*arguments: object) -> object:
-            failure = self._ledger.take("machine", name)
+            failure = self._ledger.take(name)
             if failure is None:
                 return wanted(*arguments)
             if failure.code == NOTHING:

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 from moto.ec2.models.amis import Ami
 from moto.ec2.models.elastic_block_store import Snapshot
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+LAUNCHES_TOLD_AFTER = timedelta(hours=24)
+"""Image, LastLaunchedTime: "there is a 24-hour delay before that usage is reported"."""
+
+
+class Protection(StrEnum):
+    """Whether an AMI can be deregistered: Image, DeregistrationProtection."""
+
+    NONE = "disabled"
+    WITH_COOLDOWN = "enabled-with-cooldown"
+    WITHOUT_COOLDOWN = "enabled-without-cooldown"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +53,9 @@ class SandboxAmi(Ami):
         driver_image: Id by which the driver knows what to boot.
         root_volume: What its one block device mapping says.
         state_reason: Why it failed, if it did.
+        deprecate_at: From when on it is deprecated, UTC.
+        protected_until: Until when it stays protected after protection with a cooldown was disabled.
+        launched_at: When instances were launched from it.
     """
 
     __module__ = "moto.ec2.models.amis"
@@ -87,6 +106,10 @@ class SandboxAmi(Ami):
         self.source_image_region = source[1] if source else None
         self.imds_support: str | None = None
         self.state_reason: dict[str, str] | None = None
+        self.deprecate_at: datetime | None = None
+        self.protection = Protection.NONE
+        self.protected_until: datetime | None = None
+        self.launched_at: list[datetime] = []
         self._take_snapshot(snapshot_description)
 
     def _take_snapshot(self, description: str | None) -> None:
@@ -118,6 +141,22 @@ class SandboxAmi(Ami):
             "Encrypted": self.root_volume.encrypted,
         }
         return [{"DeviceName": self.root_device_name, "Ebs": ebs}]
+
+    def is_protected(self, now: datetime) -> bool:
+        """Returns whether it cannot be deregistered now."""
+        cooling = self.protected_until is not None and self.protected_until > now
+        return self.protection != Protection.NONE or cooling
+
+    def told_protection(self, now: datetime) -> str:
+        """Returns DeregistrationProtection as EC2 tells it."""
+        if self.protection == Protection.NONE and self.protected_until and self.is_protected(now):
+            return f"disabled after {self.protected_until:%Y-%m-%dT%H:%M:%S.000Z}"
+        return self.protection.value
+
+    def told_launch(self, now: datetime) -> str | None:
+        """Returns LastLaunchedTime as EC2 tells it: of launches a day ago and before."""
+        told = [moment for moment in self.launched_at if moment <= now - LAUNCHES_TOLD_AFTER]
+        return f"{max(told):%Y-%m-%dT%H:%M:%SZ}" if told else None
 
     def finish(self, problem: str | None) -> None:
         """Makes the AMI available, or failed with the reason EC2 gives for its own faults."""

@@ -102,7 +102,11 @@ def select(
     filters: Mapping[str, Sequence[str]],
     disabled: bool,
 ) -> list[Any]:
-    """Returns the AMIs a request means, ordered by id."""
+    """Returns the AMIs a request means, ordered by id.
+
+    Disabled ones only where asked for, even by id: "A disabled AMI does not appear in DescribeImages API
+    calls by default" (DisableImage) makes no exception.
+    """
     for ami_id in ids:
         check_id(ami_id, prefix="ami", code="InvalidAMIID")
     unknown = [ami_id for ami_id in ids if ami_id not in amis]
@@ -120,7 +124,7 @@ def select(
         for ami in chosen
         if (not owned_by or owned_by & {ami.owner_id, ami.owner_alias})
         and (not runnable or runnable & launchers(ami))
-        and (disabled or ids or ami.state != "disabled")
+        and (disabled or ami.state != "disabled")
         and all(matches(ami, name, values) for name, values in filters.items())
     ]
 
@@ -151,11 +155,14 @@ def _decoded(token: str) -> str:
 
 def describe(ami: Any) -> dict[str, Any]:
     """Returns an AMI as DescribeImages answers it."""
+    now = ami.ec2_backend.world.now()
     described = {
         "Architecture": ami.architecture,
         "BlockDeviceMappings": ami.block_device_mappings,
         "BootMode": ami.boot_mode,
         "CreationDate": ami.creation_date,
+        "DeprecationTime": timestamp(ami.deprecate_at) if ami.deprecate_at else None,
+        "DeregistrationProtection": ami.told_protection(now),
         "Description": ami.description or None,
         "EnaSupport": True,
         "Hypervisor": ami.hypervisor,
@@ -164,6 +171,7 @@ def describe(ami: Any) -> dict[str, Any]:
         "ImageOwnerAlias": ami.owner_alias,
         "ImageType": ami.image_type,
         "ImdsSupport": ami.imds_support,
+        "LastLaunchedTime": ami.told_launch(now),
         "Name": ami.name,
         "OwnerId": ami.owner_id,
         "PlatformDetails": "Linux/UNIX",

@@ -137,21 +137,8 @@ def check_key(backend: Any, key_id: str) -> None:
         raise DriverError(f"Given key ID is not accessible: {key_id}") from error
 
 
-def deregister_image(response: Any) -> Any:
-    """DeregisterImage: the snapshots stay unless asked for; with each one's fate in the answer."""
-    backend, asked = response.ec2_backend, plain(response.params)
-    response.error_on_dryrun()
-    ami = backend.own_image(asked["ImageId"])
-    backend.deregister_image(ami.id)
-    results = []
-    if asked.get("DeleteAssociatedSnapshots"):
-        backend.delete_snapshot(ami.ebs_snapshot.id)
-        results.append({"SnapshotId": ami.ebs_snapshot.id, "ReturnCode": "success"})
-    return ActionResult({"Return": True, "DeleteSnapshotResults": results})
-
-
 def modify_image_attribute(response: Any) -> Any:
-    """ModifyImageAttribute: Description, ImdsSupport and launch permissions."""
+    """ModifyImageAttribute: Description, ImdsSupport, launch permissions; a disabled AMI cannot be shared."""
     backend, asked = response.ec2_backend, plain(response.params)
     ami = backend.own_image(asked["ImageId"])
     attribute = asked.get("Attribute")
@@ -162,6 +149,8 @@ def modify_image_attribute(response: Any) -> Any:
     if attribute == "imdsSupport":
         imds = asked.get("Value")
     if description is None and imds is None:
+        if ami.state == "disabled":
+            raise ec2_error("InvalidAMIID.Unavailable", f"The image ID '{ami.id}' is not available")
         return AmisResponse.modify_image_attribute(response)
     response.error_on_dryrun()
     if imds not in {None, "v2.0"}:
@@ -175,6 +164,5 @@ OPERATIONS: dict[str, Callable[[Any], Any]] = {
     "describe_images": describe_images,
     "create_image": create_image,
     "copy_image": copy_image,
-    "deregister_image": deregister_image,
     "modify_image_attribute": modify_image_attribute,
 }

@@ -32,11 +32,18 @@ def describe_snapshots(response: Any) -> Any:
 
 
 def describe_image_attribute(response: Any) -> Any:
-    """DescribeImageAttribute: moto's, for an AMI that exists, and imdsSupport."""
+    """DescribeImageAttribute: moto's, for an AMI that exists, and those that moto has not."""
     backend, asked = response.ec2_backend, plain(response.params)
     ami = backend.image(asked["ImageId"])
-    if asked["Attribute"] == "imdsSupport":
-        return ActionResult({"ImageId": ami.id, "ImdsSupport": {"Value": ami.imds_support}})
+    now = backend.world.now()
+    values = {
+        "deregistrationProtection": ("DeregistrationProtection", ami.told_protection(now)),
+        "imdsSupport": ("ImdsSupport", ami.imds_support),
+        "lastLaunchedTime": ("LastLaunchedTime", ami.told_launch(now)),
+    }
+    if asked["Attribute"] in values:
+        name, value = values[asked["Attribute"]]
+        return ActionResult({"ImageId": ami.id, name: {"Value": value}})
     if asked["Attribute"] not in {"bootMode", "description", "launchPermission", "sriovNetSupport"}:
         raise NotImplementedError(f"attribute {asked['Attribute']}")
     return AmisResponse.describe_image_attribute(response)

@@ -98,7 +98,7 @@ class Imds:
             return None
         endpoint = self._world.settings.instance_endpoint
         tree = metadata(instance, endpoint=endpoint, now=utc_now())
-        tree["meta-data"] |= self._world.notices.of(instance.id).metadata()
+        tree["meta-data"] |= self._world.notices.metadata(instance.id)
         return walk(tree, parts[1:])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.test import run_wsgi_app
 
 from amifactory.sandbox.failures import json_reply
+from amifactory.sandbox.failures_calls import FaultyCalls
 from amifactory.sandbox.moto_errors import Reply, error_reply, internal_error_reply, not_implemented_reply
 from amifactory.sandbox.moto_parameters import missing_parameter_reply
 from amifactory.sandbox.moto_requests import AwsRequest, read_request
@@ -37,7 +39,7 @@ class Gateway:
 
     Args:
         own: Services that are not moto's, by name.
-        notify: Answers notices for instances that are posted.
+        administration: Answers to what else is asked of the sandbox itself, by method and path.
     """
 
     def __init__(
@@ -47,12 +49,13 @@ class Gateway:
         moto: Any = None,
         *,
         own: Mapping[str, Callable[[AwsRequest, dict[str, Any]], Reply]] = MappingProxyType({}),
-        notify: Callable[[bytes], Reply] | None = None,
+        administration: Mapping[tuple[str, str], Callable[[bytes], Reply]] = MappingProxyType({}),
     ) -> None:
         self.ledger = ledger
+        self._calls = FaultyCalls(ledger)
         self._lock = lock
         self._own = own
-        self._notify = notify
+        self._administration = administration
         self._moto = moto or DomainDispatcherApplication(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -63,8 +66,7 @@ class Gateway:
         if not request.signed and path.startswith(ADMIN):
             reply = self._admin(environ, path)
         else:
-            reply = self.ledger.failure_for(request) or self._ask_moto(environ, request)
-            self.ledger.record(request, reply.status)
+            reply = self._calls.answer(request, environ, partial(self._ask_moto, environ, request))
             log.debug("%s %s:%s %s", request.region, request.service, request.operation, reply.status)
         start_response(f"{reply.status} {HTTPStatus(reply.status).phrase}", list(reply.headers))
         return [reply.body]
@@ -73,8 +75,8 @@ class Gateway:
         if environ.get("REMOTE_ADDR") != "127.0.0.1":
             return json_reply(403, {"error": "answered on the loopback interface only"})
         method, what, body = environ["REQUEST_METHOD"], path.removeprefix(ADMIN), environ["wsgi.input"].read()
-        if self._notify and (method, what) == ("POST", "notices"):
-            return self._notify(body)
+        if answer := self._administration.get((method, what)):
+            return answer(body)
         return self.ledger.answer(method, what, body)
 
     def _ask_moto(self, environ: dict[str, Any], request: AwsRequest) -> Reply:

@@ -12,10 +12,14 @@ if TYPE_CHECKING:
     from amifactory.sandbox.ec2_world import World
 
 HOOKS = {
+    "moto.cloudwatch.models": ["CloudWatchBackend.describe_alarms", "CloudWatchBackend.set_alarm_state"],
+    "moto.cloudwatch.responses": ["CloudWatchResponse.put_metric_alarm"],
     "moto.core.base_backend": ["BackendDict"],
+    "moto.core.parse": ["QueryParser"],
     "moto.core.responses": ["ActionResult", "BaseResponse.serialized"],
     "moto.core.routing": ["get_service_router"],
     "moto.core.serialize": ["QuerySerializer"],
+    "moto.core.types": ["Base64EncodedString"],
     "moto.ec2.models": [
         "ec2_backends.backend",
         "EC2Backend._load_amis",
@@ -32,10 +36,21 @@ HOOKS = {
     "moto.ec2.models.elastic_block_store": ["Snapshot.progress"],
     "moto.ec2.models.instances": ["Instance.terminate"],
     "moto.ec2.models.instance_types": ["INSTANCE_TYPES"],
+    "moto.ec2.models.launch_templates": ["LaunchTemplate.create_version", "LaunchTemplateVersion"],
     "moto.ec2.models.subnets": ["Subnet.get_available_subnet_ip"],
+    "moto.iam.models": ["get_account_id_from"],
     "moto.moto_server.werkzeug_app": [
         "create_backend_app",
         "DomainDispatcherApplication.infer_service_region_host",
+    ],
+    "moto.ssm.models": [
+        "ParameterDict.normalize_name",
+        "SimpleSystemManagerBackend.get_parameter",
+        "SimpleSystemManagerBackend.get_parameters",
+    ],
+    "moto.ssm.responses": [
+        "SimpleSystemManagerResponse.get_parameters",
+        "SimpleSystemManagerResponse.put_parameter",
     ],
     "moto.sts.models": ["STSBackend.assume_role"],
 }
@@ -50,24 +65,44 @@ def install(world: World) -> None:
             f"this moto is not one the sandbox works with: it has no {', '.join(missing)}",
             hint="Install the version amifactory asks for: pip install 'amifactory[sandbox]'",
         )
+    from moto.cloudwatch.responses import CloudWatchResponse  # noqa: PLC0415
     from moto.ec2.models import ec2_backends  # noqa: PLC0415
     from moto.ec2.responses import EC2Response  # noqa: PLC0415
+    from moto.ssm.responses import SimpleSystemManagerResponse  # noqa: PLC0415
 
     from amifactory.sandbox import (  # noqa: PLC0415
+        cloudwatch,
         ec2_metadata,
         ec2_responses,
+        ec2_template_queries,
         ec2_templates,
+        images_lifecycle,
         images_responses,
         images_snapshots,
+        ssm_parameters,
     )
     from amifactory.sandbox.ec2_backend import backend_class  # noqa: PLC0415
 
     for account in list(ec2_backends):
         del ec2_backends[account]
     ec2_backends.backend = backend_class(world)
-    for module in (ec2_metadata, ec2_responses, ec2_templates, images_responses, images_snapshots):
-        for name, operation in module.OPERATIONS.items():
-            setattr(EC2Response, name, operation)
+    replaced = {
+        CloudWatchResponse: (cloudwatch,),
+        EC2Response: (
+            ec2_metadata,
+            ec2_responses,
+            ec2_template_queries,
+            ec2_templates,
+            images_lifecycle,
+            images_responses,
+            images_snapshots,
+        ),
+        SimpleSystemManagerResponse: (ssm_parameters,),
+    }
+    for responses, modules in replaced.items():
+        for module in modules:
+            for name, operation in module.OPERATIONS.items():
+                setattr(responses, name, operation)
 
 
 def missing_hooks(hooks: Mapping[str, Sequence[str]] = HOOKS) -> list[str]:

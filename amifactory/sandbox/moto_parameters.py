@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from amifactory.sandbox.moto_requests import AwsRequest
 
 
+MODELS = {"monitoring": "cloudwatch"}
+"""Names of botocore's models where the service's name in the credential's scope is another one."""
+
+
 def missing_parameter_reply(request: AwsRequest, environ: dict[str, Any]) -> Reply | None:
     """Returns AWS's error for the first required parameter that is not given; None when all are.
 
@@ -48,7 +52,7 @@ def missing_parameter_reply(request: AwsRequest, environ: dict[str, Any]) -> Rep
 def _required(service: str, operation: str, protocol: str) -> tuple[str, ...]:
     """Returns the names, as they are sent, of the parameters an operation cannot do without."""
     try:
-        shape = get_service_model(service).operation_model(operation).input_shape
+        shape = get_service_model(MODELS.get(service, service)).operation_model(operation).input_shape
     except OperationNotFoundError:
         return ()
     members = shape.required_members if shape else []

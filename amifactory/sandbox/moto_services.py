@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
-SERVICES = frozenset({"autoscaling", "ec2", "iam", "kms", "s3", "secretsmanager", "ssm", "sts"})
+SERVICES = frozenset({"autoscaling", "ec2", "iam", "kms", "monitoring", "s3", "secretsmanager", "ssm", "sts"})
 
 AUTOSCALING = frozenset(
     {
+        "CancelInstanceRefresh",
         "CompleteLifecycleAction",
+        "CreateAutoScalingGroup",
+        "CreateOrUpdateTags",
+        "DeleteAutoScalingGroup",
+        "DeleteLifecycleHook",
+        "DeleteTags",
+        "DescribeAutoScalingGroups",
         "DescribeAutoScalingInstances",
+        "DescribeInstanceRefreshes",
         "DescribeLifecycleHooks",
+        "DescribeScalingActivities",
+        "DescribeTags",
+        "DetachInstances",
+        "EnterStandby",
+        "ExitStandby",
+        "PutLifecycleHook",
         "RecordLifecycleActionHeartbeat",
+        "ResumeProcesses",
+        "RollbackInstanceRefresh",
+        "SetDesiredCapacity",
+        "SetInstanceHealth",
+        "SetInstanceProtection",
+        "StartInstanceRefresh",
+        "SuspendProcesses",
+        "TerminateInstanceInAutoScalingGroup",
+        "UpdateAutoScalingGroup",
     }
 )
-"""What an instance asks for that is to be terminated; not moto's, see `amifactory.sandbox.autoscaling`."""
+"""Groups, their instances, hooks and refreshes; not moto's, see `amifactory.sandbox.scaling`."""
+
+AUTOSCALING_INSTEAD = {
+    "AttachInstances": "have the group launch its instances",
+    "CreateLaunchConfiguration": "use a launch template",
+    "LaunchInstances": "use SetDesiredCapacity",
+    "PutScalingPolicy": "use SetDesiredCapacity",
+    "PutScheduledUpdateGroupAction": "use SetDesiredCapacity",
+}
+"""What to do without some of the rest."""
+
+CLOUDWATCH = frozenset({"DeleteAlarms", "DescribeAlarms", "PutMetricAlarm", "SetAlarmState"})
+"""Metric alarms, which an instance refresh looks at. Their state is what SetAlarmState says."""
 
 SSM = frozenset(
     {
@@ -47,6 +82,7 @@ EC2 = frozenset(
         "CreateTags",
         "DeleteKeyPair",
         "DeleteLaunchTemplate",
+        "DeleteLaunchTemplateVersions",
         "DeleteSecurityGroup",
         "DeleteSnapshot",
         "DeleteTags",
@@ -77,8 +113,12 @@ EC2 = frozenset(
         "DescribeVpcAttribute",
         "DescribeVpcs",
         "DisableImage",
+        "DisableImageDeprecation",
+        "DisableImageDeregistrationProtection",
         "DisassociateIamInstanceProfile",
         "EnableImage",
+        "EnableImageDeprecation",
+        "EnableImageDeregistrationProtection",
         "GetConsoleOutput",
         "GetInstanceMetadataDefaults",
         "GetLaunchTemplateData",
@@ -135,16 +175,39 @@ S3_REFUSED = (
 """Parts of names of operations that moto takes for others."""
 
 
+KEPT: dict[str, tuple[frozenset[str], dict[str, str], str]] = {
+    "autoscaling": (
+        AUTOSCALING,
+        AUTOSCALING_INSTEAD,
+        "of Auto Scaling it has groups, their instances, lifecycle hooks and instance refresh",
+    ),
+    "ec2": (EC2, EC2_INSTEAD, "of EC2 it has what making and running AMIs takes"),
+    "monitoring": (CLOUDWATCH, {}, "of CloudWatch it has metric alarms, whose state SetAlarmState sets"),
+    "ssm": (SSM, {}, "of Systems Manager it has Parameter Store"),
+}
+"""Of services that are there in part: operations, what to do without some others, what to say of the rest."""
+
+
+PARTS: dict[str, tuple[frozenset[str], dict[str, str], str]] = {
+    "autoscaling": (
+        AUTOSCALING,
+        AUTOSCALING_INSTEAD,
+        "of Auto Scaling it has groups, their instances, lifecycle hooks and instance refresh",
+    ),
+    "ec2": (EC2, EC2_INSTEAD, "of EC2 it has what making and running AMIs takes"),
+    "monitoring": (CLOUDWATCH, {}, "of CloudWatch it has metric alarms, whose state SetAlarmState sets"),
+    "ssm": (SSM, {}, "of Systems Manager it has Parameter Store"),
+}
+"""Services there in part: their operations, what to do without some others, what to say of the rest."""
+
+
 def refusal(service: str, operation: str) -> str | None:
     """Returns why the sandbox does not answer an operation, or None when it does."""
     if service not in SERVICES:
         return f"it has {', '.join(sorted(SERVICES))}"
-    if service == "autoscaling" and operation not in AUTOSCALING:
-        return "of Auto Scaling it has the lifecycle actions of instances that were given notice"
-    if service == "ssm" and operation not in SSM:
-        return "of Systems Manager it has Parameter Store"
     if service == "s3" and any(part in operation for part in S3_REFUSED):
         return "it has buckets, objects and their versions"
-    if service == "ec2" and operation not in EC2:
-        return EC2_INSTEAD.get(operation, "of EC2 it has what making and running AMIs takes")
-    return None
+    if service not in PARTS:
+        return None
+    operations, instead, rest = PARTS[service]
+    return None if operation in operations else instead.get(operation, rest)

@@ -8,7 +8,7 @@ The forms are those of
   ``noticeTime``; 404 before;
 - Auto Scaling user guide, "Retrieve the target lifecycle state through instance metadata":
   ``autoscaling/target-lifecycle-state`` is the bare name of a state, ``Terminated`` once the group wants the
-  instance gone. The sandbox has no groups yet, so an instance belongs to one only once that is so.
+  instance gone. An instance of no group has it only once it was told so by a notice.
 """
 
 from __future__ import annotations
@@ -80,8 +80,17 @@ class Notices:
     """What all instances were told, by id, and what shall happen by itself; guarded by the world's lock."""
 
     told: dict[str, Notice] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+    """The target lifecycle states of the instances that are in Auto Scaling groups."""
     alarms: Alarms = field(default_factory=Alarms)
 
     def of(self, instance_id: str) -> Notice:
         """Returns what an instance was told: nothing, unless something was."""
         return self.told.get(instance_id, Notice())
+
+    def metadata(self, instance_id: str) -> dict[str, Any]:
+        """Returns what an instance's group and the notices it was given add to ``/latest/meta-data``."""
+        tree = self.of(instance_id).metadata()
+        if instance_id in self.targets:
+            tree["autoscaling"] = {"target-lifecycle-state": self.targets[instance_id]}
+        return tree

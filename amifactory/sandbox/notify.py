@@ -4,8 +4,9 @@
   minutes later (EC2 user guide, "Spot Instance interruption notices") or as soon as was asked. Any instance
   takes the part of a Spot Instance.
 - ``rebalance``: a recommendation, and nothing follows by itself.
-- ``termination``: its group scales in. With a hook the instance is held until the action is completed or the
-  hook times out; without one it goes at once (Auto Scaling user guide, "How lifecycle hooks work").
+- ``termination``: its group terminates it. A member of a group goes by way of that group's own hooks, and is
+  replaced; any other instance is held by the hook that the notice names until the action is completed or
+  the hook times out, and without one goes at once (Auto Scaling user guide, "How lifecycle hooks work").
 """
 
 from __future__ import annotations
@@ -16,15 +17,17 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from amifactory.sandbox.autoscaling import find_instance, hold
 from amifactory.sandbox.failures import json_reply
 from amifactory.sandbox.notices import FORMAT, Interruption
+from amifactory.sandbox.scaling.activities import at
+from amifactory.sandbox.scaling.loose import find_instance, hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from amifactory.sandbox.ec2_world import World
     from amifactory.sandbox.moto_errors import Reply
+    from amifactory.sandbox.scaling.engine import Engine
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +47,8 @@ class Request:
         event: ``spot``, ``rebalance`` or ``termination``.
         action: Of a Spot interruption: ``terminate`` or ``stop``. The sandbox cannot hibernate.
         after: Seconds until the interruption.
-        group: Name of the group the instance shall be in.
-        hook: Name of the group's termination hook, which is heard of every ``heartbeat_timeout`` seconds.
+        group: Name of the group the instance shall be in, when it is in none.
+        hook: Name of that group's termination hook, which is heard of every ``heartbeat_timeout`` seconds.
     """
 
     instance_id: str
@@ -68,8 +71,9 @@ class Request:
 class Notifier:
     """Gives instances of this world notice."""
 
-    def __init__(self, world: World, *, now: Callable[[], datetime]) -> None:
+    def __init__(self, world: World, engine: Engine, *, now: Callable[[], datetime]) -> None:
         self._world = world
+        self._engine = engine
         self._now = now
 
     def answer(self, body: bytes) -> Reply:
@@ -79,7 +83,7 @@ class Notifier:
             request = Request(**json.loads(body))
             with self._world.lock:
                 give[request.event](running_instance(request.instance_id), request)
-                return json_reply(200, self._world.notices.of(request.instance_id).metadata())
+                return json_reply(200, self._world.notices.metadata(request.instance_id))
         except (TypeError, ValueError) as error:
             return json_reply(400, {"error": str(error)})
 
@@ -97,6 +101,13 @@ class Notifier:
         self._tell(instance.id, rebalance=self._now())
 
     def _terminate(self, instance: Any, request: Request) -> None:
+        if found := self._engine.find(instance.id):
+            group, member = found
+            if member.leaving:
+                raise ValueError(f"{instance.id} is being terminated already")
+            what = "an instance was taken out of service in response to a notice"
+            self._engine.terminate(group, member, cause=at(self._engine, what))
+            return
         if self._world.notices.of(instance.id).action:
             raise ValueError(f"{instance.id} is being terminated already")
         if request.hook is None:

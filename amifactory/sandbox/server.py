@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from werkzeug.serving import BaseWSGIServer
 
     from amifactory.sandbox.driver import InstanceDriver, ServerSettings
+    from amifactory.sandbox.scaling.engine import Engine
 
 log = logging.getLogger(__name__)
 
+TICK_SECONDS = 0.1
+"""How often Auto Scaling groups take a step."""
 POLL_SECONDS = 0.1
 """How soon a listener notices that it shall stop."""
 DRAIN_SECONDS = 30
@@ -46,14 +49,26 @@ def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
     ledger = Ledger()
     world = World(driver=FailingDriver(driver, ledger), settings=settings)
     install(world)
-    from amifactory.sandbox.autoscaling import AutoScaling  # noqa: PLC0415 - moto must be set up before it is used
-    from amifactory.sandbox.imds import Imds  # noqa: PLC0415
+    from amifactory.sandbox.imds import Imds  # noqa: PLC0415 - moto must be set up before it is used
     from amifactory.sandbox.moto_gateway import Gateway  # noqa: PLC0415
     from amifactory.sandbox.notify import Notifier, utc_now  # noqa: PLC0415
+    from amifactory.sandbox.scaling.administration import ClockDesk  # noqa: PLC0415
+    from amifactory.sandbox.scaling.clock import Clock  # noqa: PLC0415
+    from amifactory.sandbox.scaling.engine import Engine  # noqa: PLC0415
+    from amifactory.sandbox.scaling.service import AutoScaling  # noqa: PLC0415
 
-    notifier = Notifier(world, now=utc_now)
-    own = {"autoscaling": AutoScaling(world)}
-    gateway = Gateway(world.lock, ledger, own=own, notify=notifier.answer)
+    engine = Engine(world, Clock())
+    desk = ClockDesk(engine)
+    gateway = Gateway(
+        world.lock,
+        ledger,
+        own={"autoscaling": AutoScaling(world, engine)},
+        administration={
+            ("POST", "notices"): Notifier(world, engine, now=utc_now).answer,
+            ("GET", "clock"): desk.tell,
+            ("POST", "clock"): desk.change,
+        },
+    )
     imds = Imds(world)
     with world.lock:
         prepare(world)
@@ -68,10 +83,26 @@ def serve(driver: InstanceDriver, settings: ServerSettings) -> Iterator[World]:
         stack.callback(world.notices.alarms.close)
         for host, port, application in listeners:
             stack.enter_context(listening(host, port, application))
+        stack.enter_context(ticking(engine))
         serving.set()
         watch_power(world, driver, serving)
         log.info("serving AWS for %s at %s", settings.region, ", ".join(f"{h}:{p}" for h, p, _ in listeners))
         yield world
+
+
+@contextmanager
+def ticking(engine: Engine) -> Iterator[None]:
+    """Keeps Auto Scaling groups as they shall be while entered."""
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=engine.run, args=(stop,), kwargs={"every": TICK_SECONDS}, name="auto-scaling", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def prepare(world: World) -> None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
             {"ImageId": "ami-0debdebdebdebdeb0", "Attribute": "tpmSupport"},
             "InvalidAction",
         ),
-        ("autoscaling", "describe_auto_scaling_groups", {}, "InvalidAction"),
+        ("autoscaling", "describe_policies", {}, "InvalidAction"),
         ("cloudwatch", "list_metrics", {}, None),
         (
             "ssm",

@@ -1,4 +1,4 @@
-"""Lifecycle actions of instances that are to be terminated.
+"""Lifecycle actions of instances of no group that were given notice of termination.
 
 Auto Scaling user guide, "Amazon EC2 Auto Scaling lifecycle hooks", and API reference. The texts of errors,
 which AWS does not document, are those that clients report.
@@ -206,7 +206,7 @@ def test_without_a_hook_it_goes_at_once(
     assert state(instance) == "terminated"
 
 
-@pytest.mark.parametrize("operation", ["describe_auto_scaling_groups", "describe_policies"])
+@pytest.mark.parametrize("operation", ["describe_launch_configurations", "describe_policies"])
 def test_the_rest_of_auto_scaling_is_refused(autoscaling: Any, operation: str) -> None:
     code, message = refusal(getattr(autoscaling, operation))
     assert code == "InvalidAction"

@@ -130,14 +130,6 @@ def test_secrets_parameters_and_identity(client: Callable[..., Any], code: Calla
     assert sts.get_caller_identity()["Account"] == "123456789012"
 
 
-def test_an_image_named_by_a_parameter(
-    client: Callable[..., Any], run: Callable[..., str], described: Any
-) -> None:
-    """EC2 user guide, "Reference AMIs using Systems Manager parameters": resolve:ssm:."""
-    client("ssm").put_parameter(Name="/golden", Value=SOURCE, Type="String")
-    assert described(run(ImageId="resolve:ssm:/golden"))["ImageId"] == SOURCE
-
-
 def test_four_builds_at_once(client: Callable[..., Any], driver: Any, world: World) -> None:
     """What four Packers do at the same time: nothing is lost, no address or id given twice."""
     del driver

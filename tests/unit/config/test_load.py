@@ -242,7 +242,7 @@ def test_mistakes_in_the_build_block(tmp_path: Path, text: str, expected: str) -
     ("factory", "expected"),
     [
         ("build {\n}\nbuild {\n}\n", 'factory.hcl:3: block "build" is given twice; the first is on line 1'),
-        ('channel "staging" {\n}\n', 'factory.hcl:1: unknown block "channel"'),
+        ('chanel "staging" {\n}\n', 'factory.hcl:1: unknown block "chanel"; did you mean "channel"?'),
         ('factory "My Factory" {\n}\n', 'factory.hcl:1: name "My Factory" is not a name'),
         ('factory "x" {\n', 'factory.hcl:1: unexpected end of file; a closing "}"'),
     ],

@@ -137,7 +137,8 @@ def test_what_is_refused_says_why() -> None:
     assert "Parameter Store" in (refusal("ssm", "SendCommand") or "")
     assert "secretsmanager" in (refusal("dynamodb", "CreateTable") or "")
     assert refusal("autoscaling", "CompleteLifecycleAction") is None
-    assert "lifecycle actions" in (refusal("autoscaling", "CreateAutoScalingGroup") or "")
+    assert "SetDesiredCapacity" in (refusal("autoscaling", "PutScalingPolicy") or "")
+    assert "instance refresh" in (refusal("autoscaling", "DescribePolicies") or "")
     assert "CreateImage" in (refusal("ec2", "RegisterImage") or "")
 
 
