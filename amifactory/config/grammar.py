@@ -18,12 +18,20 @@ _DURATION = re.compile(r"(\d{1,9})([smhd])")
 
 def parse_duration(text: object) -> timedelta:
     """Returns ``30s``, ``5m``, ``2h`` or ``7d`` as a timedelta; it is never zero."""
+    duration = parse_wait(text)
+    if not duration:
+        raise ValueError(f"{_shown(text)} is not a usable duration; it must be more than 0 and at most 3650d")
+    return duration
+
+
+def parse_wait(text: object) -> timedelta:
+    """Returns ``30s``, ``5m``, ``2h`` or ``7d`` as a timedelta; ``0s`` is none at all."""
     match = _DURATION.fullmatch(text) if isinstance(text, str) and text.isascii() else None
     if match is None:
         raise ValueError(f'{_shown(text)} is not a duration; write "30s", "5m", "2h" or "7d"')
     seconds = int(match[1]) * _UNITS[match[2]]
-    if not 0 < seconds <= 3650 * 86400:
-        raise ValueError(f"{_shown(text)} is not a usable duration; it must be more than 0 and at most 3650d")
+    if seconds > 3650 * 86400:
+        raise ValueError(f"{_shown(text)} is not a usable duration; it must be at most 3650d")
     return timedelta(seconds=seconds)
 
 
@@ -104,6 +112,34 @@ def percentage(text: object) -> float:
     if match is None or not float(match[1]):
         raise ValueError(f'{_shown(text)} is not a percentage; write "20%"')
     return float(match[1]) / 100
+
+
+def whole_percentage(text: object) -> int:
+    """Returns ``90%`` as 90."""
+    match = re.fullmatch(r"(\d{1,4})%", text) if isinstance(text, str) and text.isascii() else None
+    if match is None:
+        raise ValueError(f'{_shown(text)} is not a whole percentage; write "90%"')
+    return int(match[1])
+
+
+def file_name(text: str) -> str:
+    """Checks the name of a file, without a folder."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", text):
+        raise ValueError(f'"{text}" is not the name of a file, such as "approve-change", without a folder')
+    return text
+
+
+def group_name(text: str) -> str:
+    """Checks the name of an Auto Scaling group: up to 255 ASCII characters 33 to 126, no colon.
+
+    Source: Auto Scaling API reference, CreateAutoScalingGroup.
+    """
+    if not re.fullmatch(r"[!-9;-~]{1,255}", text):
+        raise ValueError(
+            f'"{text}" is not the name of an Auto Scaling group; it has up to 255 ASCII letters, digits and '
+            'punctuation characters, no space and no ":"'
+        )
+    return text
 
 
 def sha256(text: str) -> str:

@@ -7,13 +7,18 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from amifactory.config.cache import Parser
+from amifactory.config.factory_models import FactoryFile
+from amifactory.config.fleet_relations import check_fleets
 from amifactory.config.hcl import HclError
-from amifactory.config.models import Configuration, Factory, FactoryFile, Image
+from amifactory.config.image_models import Image
+from amifactory.config.models import Configuration
 from amifactory.config.reader import Reader
 from amifactory.config.relations import Draft, check_relations
 from amifactory.errors import ConfigError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from amifactory.config.hcl import Body
 
 FACTORY_FILE = Path("factory.hcl")
@@ -41,15 +46,23 @@ def load(root: Path, *, grammar_cache: Path | None = None) -> Configuration:
         )
     parser = Parser(root / ".amifactory/cache/config.json", grammar_cache=grammar_cache)
     problems: list[Problem] = []
-    factory = _load_factory(root, parser, problems)
-    drafts = {folder.name: _load_image(root, folder, parser, problems) for folder in image_folders(root)}
+    images = image_folders(root)
+    found = _load_factory(root, parser, problems, [folder.name for folder in images])
+    drafts = {folder.name: _load_image(root, folder, parser, problems) for folder in images}
     parser.save()
     known = {name: draft for name, draft in drafts.items() if draft is not None}
     problems += check_relations(known, names=tuple(drafts))
-    if problems or factory is None:
+    if problems or found is None:
         raise ConfigError(problems)
-    images = {name: draft.image for name, draft in known.items() if draft.image is not None}
-    return Configuration(root=root, factory=factory, images=MappingProxyType(images))
+    return Configuration(
+        root=root,
+        factory=found.factory.model_copy(update={"build": found.build}),
+        images=MappingProxyType(
+            {name: draft.image for name, draft in known.items() if draft.image is not None}
+        ),
+        channels=tuple(sorted(found.channels, key=lambda channel: channel.order)),
+        fleets=MappingProxyType({fleet.name: fleet for fleet in found.fleets}),
+    )
 
 
 def image_folders(root: Path) -> list[Path]:
@@ -80,14 +93,17 @@ def read_hcl(root: Path, file: Path, parser: Parser, problems: list[Problem]) ->
     return None
 
 
-def _load_factory(root: Path, parser: Parser, problems: list[Problem]) -> Factory | None:
+def _load_factory(
+    root: Path, parser: Parser, problems: list[Problem], images: Sequence[str]
+) -> FactoryFile | None:
     body = read_hcl(root, FACTORY_FILE, parser, problems)
     if body is None:
         return None
     reader = Reader(FACTORY_FILE)
     found = reader.read(body, FactoryFile)
+    check_fleets(reader, root=root, images=images)
     problems += reader.problems
-    return None if found is None else found.factory.model_copy(update={"build": found.build})
+    return found
 
 
 def _load_image(root: Path, folder: Path, parser: Parser, problems: list[Problem]) -> Draft | None:

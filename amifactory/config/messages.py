@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from amifactory.config.fields import KeyConflictError
 from amifactory.config.schema import did_you_mean, schema_of
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from pydantic import ValidationError
 
-    from amifactory.config.models import Model
+    from amifactory.config.fields import Model
 
 _KINDS = {
     "string_type": "a string",
@@ -22,6 +23,8 @@ _KINDS = {
     "dict_type": 'an object, { key = "value" }',
     "tuple_type": 'a list, ["value"]',
 }
+
+_LIMITS = {"greater_than_equal": ("at least", "ge"), "less_than_equal": ("at most", "le")}
 
 
 def explain(error: ValidationError, model: type[Model]) -> Iterator[tuple[tuple[str | int, ...], str]]:
@@ -41,7 +44,13 @@ def explain(error: ValidationError, model: type[Model]) -> Iterator[tuple[tuple[
         elif "[key]" in detail["loc"]:
             yield place, _sentence(dict(detail), _key(place[:-1], model))
         else:
-            yield place, _sentence(dict(detail), _key(place, model))
+            yield (*place, *_within(dict(detail))), _sentence(dict(detail), _key(place, model))
+
+
+def _within(detail: dict[str, Any]) -> tuple[str, ...]:
+    """Returns which key of a block a finding about the whole block is about, if it says so."""
+    error = detail.get("ctx", {}).get("error")
+    return error.place if isinstance(error, KeyConflictError) else ()
 
 
 def _key(place: tuple[str | int, ...], model: type[Model]) -> str:
@@ -68,12 +77,13 @@ def _sentence(detail: dict[str, Any], key: str) -> str:
             sentence = f"{key} {context['error']}".lstrip()
         case "enum" | "literal_error":
             sentence = f'"{key}" must be {_choices(context["expected"], given)}'
-        case "greater_than_equal":
-            sentence = f'"{key}" must be at least {context["ge"]}, not {given}'
-        case "less_than_equal":
-            sentence = f'"{key}" must be at most {context["le"]}, not {given}'
+        case ("greater_than_equal" | "less_than_equal") as kind:
+            words, limit = _LIMITS[kind]
+            sentence = f'"{key}" must be {words} {context[limit]}, not {given}'
         case "too_short" | "string_too_short":
             sentence = f'"{key}" must not be empty'
+        case "too_long" | "string_too_long":
+            sentence = f'"{key}" is too long: at most {context["max_length"]}, not {len(given)}'
         case kind:
             sentence = f'"{key}" must be {_KINDS.get(kind, detail["msg"])}, not {_described(given)}'
     return sentence

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from amifactory.config.fields import Model
     from amifactory.config.hcl import Block, Body, Value
-    from amifactory.config.models import Model
     from amifactory.config.schema import BlockType
 
     M = TypeVar("M", bound=Model)

@@ -12,7 +12,7 @@ from amifactory.domain.graph import find_cycle
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from amifactory.config.models import Image
+    from amifactory.config.image_models import Image
     from amifactory.config.reader import Reader
     from amifactory.errors import Problem
 

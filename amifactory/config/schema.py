@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, get_args, get_origin
 
-from amifactory.config.models import Model
+from amifactory.config.fields import Model
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
