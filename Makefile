@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .PHONY: help setup demo test unit lint check bench docs clean
 
 BIN := .venv/bin
-SHELL_SCRIPTS = .ci/run .ci/setup $(shell grep -rlE '^\#!/usr/bin/env bash|^\#!/bin/(ba)?sh' images hooks amifactory/sandbox 2>/dev/null) \
+SHELL_SCRIPTS = .ci/demo .ci/run .ci/setup $(shell grep -rlE '^\#!/usr/bin/env bash|^\#!/bin/(ba)?sh' images hooks amifactory/sandbox 2>/dev/null) \
 	$(wildcard images/_shared/provision/lib/*.sh)
 
 help: ## Show this help
@@ -12,14 +12,13 @@ help: ## Show this help
 setup: ## Install what is missing: packages, .venv, Docker
 	@.ci/setup
 
-demo: setup ## Build and verify all four images in the sandbox, and show them
-	$(BIN)/amifactory --sandbox build
-	$(BIN)/amifactory --sandbox images
-	@echo "The sandbox stays up: try $(BIN)/amifactory --sandbox plan. Take it down: $(BIN)/amifactory sandbox down"
+demo: setup ## Build all four images, put them into service, break one, go back: all in the sandbox
+	@.ci/demo
 
 test: setup ## Run every test
 	@.ci/setup tests
 	HYPOTHESIS_PROFILE=thorough $(BIN)/python -m pytest tests/unit -n 2
+	$(BIN)/python -m pytest tests/contract tests/promotion -n 2
 	$(BIN)/python -m pytest tests/sandbox tests/end_to_end -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: setup ## Run the tests that need neither Docker nor Packer

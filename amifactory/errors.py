@@ -6,7 +6,11 @@
     ├── UsageError               2  the command line or the configuration is wrong
     │   └── ConfigError          2  … with every problem found, each with its file and line
     ├── MissingToolError         5  a program or daemon this machine needs is not there
-    └── AwsError                 6  AWS refused: credentials, permission, quota
+    ├── AwsError                 6  AWS refused: credentials, permission, quota
+    ├── RefusedError             7  a promotion or rollback was not begun: something speaks against it
+    └── FailedChangeError        1  a promotion or rollback was begun, and failed:
+        ├── RolledBackError      8  everything is back the way it was
+        └── HalfDoneError        9  not everything is back
     (A rejected build is a result, not an error: ``build`` and ``verify`` end with 4.)
     (StaleError has no class: ``plan --exit-code`` ends with 3 when something is stale.)
     (Interrupted runs end with 130 after Ctrl-C and 143 after SIGTERM, as shells expect.)
@@ -33,6 +37,9 @@ class ExitCode(IntEnum):
     REJECTED = 4
     MISSING_TOOL = 5
     AWS_REFUSED = 6
+    REFUSED = 7
+    ROLLED_BACK = 8
+    HALF_DONE = 9
     INTERRUPTED = 130
     TERMINATED = 143
 
@@ -90,3 +97,35 @@ class AwsError(AmifactoryError):
     """AWS refused a call: credentials, permissions, quotas."""
 
     exit_code = ExitCode.AWS_REFUSED
+
+
+class RefusedError(AmifactoryError):
+    """Nothing was changed: something speaks against it, and the message says what."""
+
+    exit_code = ExitCode.REFUSED
+
+
+class FailedChangeError(AmifactoryError):
+    """A change of a channel was begun and failed.
+
+    Args:
+        message: What is wrong, in one sentence.
+        hint: What to do next.
+        release: Number of the release it made or left, if it came that far.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, release: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.release = release
+
+
+class RolledBackError(FailedChangeError):
+    """A change failed, and everything that it had touched is back the way it was."""
+
+    exit_code = ExitCode.ROLLED_BACK
+
+
+class HalfDoneError(FailedChangeError):
+    """A change failed and could not be undone, or was cut off; the hint says how to go on."""
+
+    exit_code = ExitCode.HALF_DONE

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from amifactory.aws.session import AwsSession
 
 PREFIX = "amifactory:"
+FILTER_VALUES = 200
+"""The most values of a filter (EC2 user guide, "Filter resources")."""
 PAGE_SIZE = 1000
 """The most DescribeImages returns in one answer (EC2 API reference, DescribeImages, MaxResults)."""
 
@@ -72,6 +74,22 @@ class MachineImages:
         """
         found = self._describe(Filters=[{"Name": "image-id", "Values": [ami_id]}])
         return found[0].get("Name") if found else None
+
+    def architectures(self, ami_ids: Iterable[AmiId]) -> dict[AmiId, Architecture]:
+        """Returns the architecture of AMIs, anybody's; without those that are gone or of another kind.
+
+        Raises:
+            AwsError: The call was refused.
+        """
+        wanted = sorted(set(ami_ids))
+        found: dict[AmiId, Architecture] = {}
+        for start in range(0, len(wanted), FILTER_VALUES):
+            for image in self._describe(
+                Filters=[{"Name": "image-id", "Values": wanted[start : start + FILTER_VALUES]}]
+            ):
+                if image.get("Architecture") in set(Architecture):
+                    found[AmiId(image["ImageId"])] = Architecture(image["Architecture"])
+        return found
 
     def tag(self, ami_id: AmiId, tags: Mapping[str, str]) -> None:
         """Sets tags, such as those of `identity_tags` and `verdict_tags`.
@@ -171,7 +189,7 @@ def identity_tags(
 
 
 def verdict_tags(verdict: Verdict, spec: str) -> dict[str, str]:
-    """Returns the tags that say what the specs of a digest said of a build."""
+    """Returns the tags that say what specs and limits, told by their digest, said of a build."""
     return {f"{PREFIX}verdict": verdict.value, f"{PREFIX}spec": spec}
 
 

@@ -12,9 +12,12 @@ from amifactory.errors import AmifactoryError, AwsError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from mypy_boto3_autoscaling.client import AutoScalingClient
+    from mypy_boto3_cloudwatch.client import CloudWatchClient
     from mypy_boto3_ec2.client import EC2Client
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_secretsmanager.client import SecretsManagerClient
+    from mypy_boto3_ssm.client import SSMClient
     from mypy_boto3_sts.client import STSClient
 
 DENIED = frozenset({"UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "403"})
@@ -56,6 +59,24 @@ class AwsSession:
     def ec2(self) -> EC2Client:
         """Returns the EC2 client."""
         client: EC2Client = self._client("ec2")
+        return client
+
+    @cached_property
+    def autoscaling(self) -> AutoScalingClient:
+        """Returns the Auto Scaling client."""
+        client: AutoScalingClient = self._client("autoscaling")
+        return client
+
+    @cached_property
+    def cloudwatch(self) -> CloudWatchClient:
+        """Returns the CloudWatch client."""
+        client: CloudWatchClient = self._client("cloudwatch")
+        return client
+
+    @cached_property
+    def ssm(self) -> SSMClient:
+        """Returns the Systems Manager client."""
+        client: SSMClient = self._client("ssm")
         return client
 
     @cached_property

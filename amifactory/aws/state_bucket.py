@@ -12,6 +12,7 @@ from amifactory.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from amifactory.aws.session import AwsSession
@@ -93,20 +94,27 @@ class StateBucket:
         with self._explaining():
             self._session.s3.put_object(Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
 
-    @contextmanager
-    def _explaining(self) -> Iterator[None]:
-        """Turns S3's words for a missing bucket into what to do about it."""
-        try:
-            with aws_errors("s3"):
-                yield
-        except AwsError as error:
-            if error_code(error) not in {"NoSuchBucket", "404"}:
-                raise
-            region = self._session.region
-            raise AwsError(
-                f'state_bucket "{self._bucket}" does not exist',
-                hint=f"Run: aws s3 mb s3://{self._bucket} --region {region}",
-            ) from error
+    def _explaining(self) -> AbstractContextManager[None]:
+        return bucket_errors(self._bucket, self._session.region)
+
+
+@contextmanager
+def bucket_errors(bucket: str, region: str) -> Iterator[None]:
+    """Turns S3's errors into `AwsError`, its words for a missing bucket into what to do about it.
+
+    Raises:
+        AwsError: The call failed.
+    """
+    try:
+        with aws_errors("s3"):
+            yield
+    except AwsError as error:
+        if error_code(error) not in {"NoSuchBucket", "404"}:
+            raise
+        raise AwsError(
+            f'state_bucket "{bucket}" does not exist',
+            hint=f"Run: aws s3 mb s3://{bucket} --region {region}",
+        ) from error
 
 
 def _report_key(ami_id: str, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from amifactory.aws.session import AwsSession
+    from amifactory.cli.fleet_progress import FleetLines
     from amifactory.cli.progress import LiveProgress, PlainProgress
     from amifactory.config.models import Configuration
     from amifactory.operations.workshop import Workshop
@@ -111,6 +113,27 @@ class App:
         return AwsSession(region=self.recorded.factory.region, profile=self.options.profile)
 
     @cached_property
+    def fleet_workshop(self) -> Workshop:
+        """Returns the same for operations on fleets: in the sandbox, their groups are made on first use."""
+        if self.options.sandbox:
+            from amifactory.sandbox.stand_in_groups import StandInGroup, make_groups  # noqa: PLC0415
+
+            wanted = [
+                StandInGroup(
+                    name=fleet.group,
+                    version=fleet.sandbox.version,
+                    workers=fleet.sandbox.workers,
+                    largest=fleet.sandbox.max,
+                    attributes=fleet.sandbox.attributes,
+                    protected=fleet.sandbox.protected,
+                    termination_hook=fleet.sandbox.termination_hook,
+                )
+                for fleet in self.recorded.fleets.values()
+            ]
+            make_groups(self.sandbox, wanted, self.say)
+        return self.workshop
+
+    @cached_property
     def workshop(self) -> Workshop:
         """Returns everything an operation needs."""
         from amifactory.operations.workshop import Workshop  # noqa: PLC0415
@@ -128,6 +151,7 @@ class App:
             pause=time.sleep,
             warn=self.say,
             polling_seconds=SANDBOX_POLLING_SECONDS if sandboxed else AWS_POLLING_SECONDS,
+            sandboxed=sandboxed,
         )
 
     @property
@@ -150,6 +174,12 @@ class App:
         from amifactory.cli.progress import LiveProgress, PlainProgress  # noqa: PLC0415
 
         return LiveProgress(time.monotonic) if self.interactive else PlainProgress(self.say, time.monotonic)
+
+    def fleet_progress(self) -> FleetLines:
+        """Returns what shows a change of a channel."""
+        from amifactory.cli.fleet_progress import FleetLines  # noqa: PLC0415
+
+        return FleetLines(self.say, time.monotonic)
 
     @property
     def grammar_cache(self) -> Path:
@@ -174,6 +204,27 @@ def image_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list
     root = App(Options(directory=directory, sandbox=False, profile=None), environment={}).root
     folders = sorted(file.parent.name for file in (root / "images").glob("[!_]*/image.hcl"))
     return [name for name in folders if name.startswith(incomplete)]
+
+
+def channel_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Returns the channels that a shell completes a name to."""
+    return _labels(ctx, "channel", incomplete)
+
+
+def fleet_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """Returns the fleets that a shell completes a name to."""
+    return _labels(ctx, "fleet", incomplete)
+
+
+def _labels(ctx: click.Context, block: str, incomplete: str) -> list[str]:
+    """Returns the labels of a kind of block in factory.hcl, by their look: completion has to be quick."""
+    directory: Path = ctx.find_root().params.get("directory") or Path()
+    app = App(Options(directory=directory, sandbox=False, profile=None), environment={})
+    try:
+        labels = re.findall(rf'^\s*{block}\s+"([^"]+)"', (app.root / "factory.hcl").read_text(), re.MULTILINE)
+    except OSError:
+        return []
+    return [label for label in labels if label.startswith(incomplete)]
 
 
 def now() -> datetime:

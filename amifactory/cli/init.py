@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PARTS = (
     *("factory.hcl", "images", "hooks"),
-    *("docs/configuration.md", "docs/verification.md", "docs/draining.md"),
+    *("docs/configuration.md", "docs/verification.md", "docs/draining.md", "docs/promotion.md"),
 )
 IGNORE = ".amifactory/\n"
 

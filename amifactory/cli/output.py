@@ -35,8 +35,8 @@ def print_json(document: object) -> None:
     click.echo(json.dumps(document, indent=2))
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints aligned columns; known words are coloured on a terminal."""
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], *, err: bool = False) -> None:
+    """Prints aligned columns, on stderr if wanted; known words are coloured on a terminal."""
     lines = [tuple(headers), *(tuple(row) for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
     for number, line in enumerate(lines):
@@ -44,7 +44,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             _styled(cell, number) + " " * (width - len(cell))
             for cell, width in zip(line, widths, strict=True)
         ]
-        click.echo("  ".join(cells).rstrip())
+        click.echo("  ".join(cells).rstrip(), err=err)
 
 
 def _styled(cell: str, number: int) -> str:

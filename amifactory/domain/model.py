@@ -90,7 +90,7 @@ class Build:
         parent: Id of the AMI it was built on.
         available: AWS has finished it (state ``available``, not ``pending``).
         offline: Built from distribution packages only; never promoted to a real channel.
-        spec: SHA-256 (first 16 digits) of the specs it was last verified with, if any.
+        spec: Digest of the specs, and of the limits, it was last verified with, if any.
         run: Id of the run that made it; its logs are named by it.
         carries_secret: Names of the secrets baked into it; such a build must not be shared.
     """

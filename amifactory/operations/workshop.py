@@ -6,10 +6,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from amifactory.aws.alarms import Alarms
+from amifactory.aws.image_parameters import ImageParameters
+from amifactory.aws.instance_refreshes import InstanceRefreshes
+from amifactory.aws.instance_types import InstanceTypes
 from amifactory.aws.instances import Instances
+from amifactory.aws.launch_templates import LaunchTemplates
 from amifactory.aws.machine_images import MachineImages
+from amifactory.aws.scaling_groups import ScalingGroups
 from amifactory.aws.secrets import Secrets
 from amifactory.aws.state_bucket import StateBucket
+from amifactory.aws.state_documents import StateDocuments
+from amifactory.operations.channel_lock import Channels
+from amifactory.operations.releases import Releases
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +42,7 @@ class Workshop:
         clock: Seconds that only ever grow.
         pause: Sleeps that many seconds.
         warn: Tells the person what they have to know although the work went on.
+        sandboxed: AWS is the sandbox, where every build is one of distribution packages only.
     """
 
     configuration: Configuration
@@ -45,6 +55,7 @@ class Workshop:
     pause: Callable[[float], object]
     warn: Callable[[str], None]
     polling_seconds: int = 15
+    sandboxed: bool = False
 
     @property
     def factory(self) -> str:
@@ -89,3 +100,49 @@ class Workshop:
     def bucket(self) -> StateBucket:
         """Returns the factory's state bucket."""
         return StateBucket(self.session, self.configuration.factory.state_bucket)
+
+    @cached_property
+    def scaling_groups(self) -> ScalingGroups:
+        """Returns the account's Auto Scaling groups."""
+        return ScalingGroups(self.session)
+
+    @cached_property
+    def launch_templates(self) -> LaunchTemplates:
+        """Returns the account's launch templates."""
+        return LaunchTemplates(self.session)
+
+    @cached_property
+    def instance_refreshes(self) -> InstanceRefreshes:
+        """Returns the instance refreshes of the account's groups."""
+        return InstanceRefreshes(self.session)
+
+    @cached_property
+    def instance_types(self) -> InstanceTypes:
+        """Returns the Region's instance types."""
+        return InstanceTypes(self.session)
+
+    @cached_property
+    def image_parameters(self) -> ImageParameters:
+        """Returns the SSM parameters that name AMIs."""
+        return ImageParameters(
+            self.session, clock=self.clock, pause=self.pause, interval=min(2, self.polling_seconds)
+        )
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        """Returns the account's CloudWatch alarms."""
+        return Alarms(self.session)
+
+    @cached_property
+    def _documents(self) -> StateDocuments:
+        return StateDocuments(self.session, self.configuration.factory.state_bucket, pause=self.pause)
+
+    @cached_property
+    def releases(self) -> Releases:
+        """Returns the factory's releases."""
+        return Releases(self._documents)
+
+    @cached_property
+    def channels(self) -> Channels:
+        """Returns the factory's channels."""
+        return Channels(self._documents, now=self.now)
