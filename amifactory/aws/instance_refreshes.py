@@ -149,7 +149,7 @@ def _to_refresh(refresh: Any) -> Refresh:
         refresh_id=refresh["InstanceRefreshId"],
         status=refresh["Status"],
         percentage=refresh.get("PercentageComplete", 0),
-        reason=refresh.get("StatusReason", ""),
+        reason=refresh.get("StatusReason") or refresh.get("RollbackDetails", {}).get("RollbackReason", ""),
         started_at=refresh.get("StartTime"),
         versions=_versions(refresh.get("DesiredConfiguration", {})),
     )

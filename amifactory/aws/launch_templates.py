@@ -60,6 +60,17 @@ class LaunchTemplates:
         """
         return self._versions(template_id, MinVersion=str(number + 1))
 
+    def newest_and_default(self) -> tuple[TemplateVersion, ...]:
+        """Returns the latest and the default version of each template of the account, a call for each 200.
+
+        These two can be asked for without naming templates (EC2 API reference,
+        DescribeLaunchTemplateVersions, Versions).
+
+        Raises:
+            AwsError: The call was refused.
+        """
+        return self._versions(None, Versions=["$Latest", "$Default"])
+
     def make_version(
         self,
         template_id: TemplateId,
@@ -109,12 +120,14 @@ class LaunchTemplates:
             )
         return answer["LaunchTemplate"]["DefaultVersionNumber"]
 
-    def _versions(self, template_id: TemplateId, **query: Any) -> tuple[TemplateVersion, ...]:
+    def _versions(self, template_id: TemplateId | None, **query: Any) -> tuple[TemplateVersion, ...]:
+        if template_id is not None:
+            query["LaunchTemplateId"] = template_id
         with aws_errors("ec2"):
             paginator = self._session.ec2.get_paginator("describe_launch_template_versions")
-            if "Versions" not in query:
+            if template_id is None or "Versions" not in query:
                 query["PaginationConfig"] = {"PageSize": PAGE_SIZE}
-            pages = paginator.paginate(LaunchTemplateId=template_id, **query)
+            pages = paginator.paginate(**query)
             return tuple(_to_version(found) for page in pages for found in page["LaunchTemplateVersions"])
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from amifactory.aws.session import aws_errors
 from amifactory.domain.fleet import Group, TemplateId, TemplateUse, Worker
+from amifactory.domain.model import AmiId
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 GROUPS_AT_ONCE = 100
 """The most DescribeAutoScalingGroups returns in one answer (Auto Scaling API reference)."""
+FILTER_VALUES = 200
+"""The most values a request's filters take (EC2 user guide, "List and filter using the CLI and API")."""
 LAUNCHING = "Launching a new EC2 instance"
 """How the description of such an activity begins (Auto Scaling user guide, "Verify a scaling activity")."""
 
@@ -60,6 +63,28 @@ class ScalingGroups:
             self._session.autoscaling.update_auto_scaling_group(
                 AutoScalingGroupName=group.name, **configuration_of(group, versions)
             )
+
+    def amis(self, workers: Collection[str]) -> dict[str, AmiId]:
+        """Returns the AMI that each of these workers was started from, a call for each 200.
+
+        Workers that are gone meanwhile are left out.
+
+        Raises:
+            AwsError: The call was refused.
+        """
+        found: dict[str, AmiId] = {}
+        wanted = sorted(workers)
+        for start in range(0, len(wanted), FILTER_VALUES):
+            some = wanted[start : start + FILTER_VALUES]
+            with aws_errors("ec2"):
+                paginator = self._session.ec2.get_paginator("describe_instances")
+                # a filter and no ids: an id that is gone would make AWS refuse them all
+                pages = paginator.paginate(Filters=[{"Name": "instance-id", "Values": some}])
+                reservations = [reservation for page in pages for reservation in page["Reservations"]]
+            for reservation in reservations:
+                for instance in reservation["Instances"]:
+                    found[instance["InstanceId"]] = AmiId(instance["ImageId"])
+        return found
 
     def boot_seconds(self, name: str, workers: Collection[str]) -> tuple[float, ...]:
         """Returns how long each of these workers took from its launch until it was in service.

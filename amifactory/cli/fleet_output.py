@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from amifactory.domain.promotion import FleetPlan, Promotion, Refusal
+    from amifactory.domain.promotion import FleetPlan, Promotion
+    from amifactory.domain.refusals import Refusal
     from amifactory.domain.release import Placement, Release, ReleaseState
     from amifactory.operations.fleet_status import FleetStatus, Status
 
@@ -38,7 +39,7 @@ def print_promotion(promotion: Promotion, *, err: bool) -> None:
     click.echo(title, err=err)
     print_table(PLAN_HEADERS, [row for plan in promotion.fleets for row in _plan_rows(plan)], err=err)
     for fleet in promotion.untouched:
-        click.echo(f"stays as it is, as that release has not got it: {fleet}", err=err)
+        click.echo(f"stays as it is, as that release has not got it, or its group is gone: {fleet}", err=err)
     for refusal in promotion.all_refusals:
         click.echo(f"\n{click.style('Refused:', fg='red')} {refusal}", err=err)
 
@@ -167,11 +168,6 @@ def status_json(status: Status) -> dict[str, object]:
                 "name": state.name,
                 "release": state.release,
                 "since": state.since.isoformat() if state.since else None,
-                "change": (
-                    {"kind": state.change.kind.value, "release": state.change.release, "by": state.change.by}
-                    if state.change
-                    else None
-                ),
             }
             for state in status.channels
         ],

@@ -200,8 +200,7 @@ def _carry_out(
         try:
             release = apply(change, promotion)
         except CancelledError:
-            app.say(f"Stopped half-way. Go on: amifactory {kind} --channel {channel} --resume")
-            app.say(f"Or take it back: amifactory rollback --channel {channel}")
+            _say_how_to_go_on(app, kind, channel)
             return cancelled.exit_code or ExitCode.INTERRUPTED
         except FailedChangeError as error:
             if as_json and error.release is not None:
@@ -209,6 +208,12 @@ def _carry_out(
             raise
     _print_release(release, channel, as_json=as_json)
     return ExitCode.DONE
+
+
+def _say_how_to_go_on(app: App, kind: ChangeKind, channel: str) -> None:
+    app.say(f"Stopped half-way. Go on: amifactory {kind} --channel {channel} --resume")
+    if kind.value == "promote":
+        app.say(f"Or take it back: amifactory rollback --channel {channel}")
 
 
 def _show(promotion: Promotion, *, dry_run: bool, as_json: bool) -> None:

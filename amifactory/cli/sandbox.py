@@ -186,6 +186,9 @@ def notify(app: App, /, instance_id: str, event: str, **options: object) -> None
     rebalance    a rebalance recommendation, and nothing else
     termination  its group terminates it, once its lifecycle hook lets it go
 
+    A worker of a group that exists is held by that group's own hook, and replaced: --group, --hook and
+    --heartbeat-timeout do not count then.
+
     \b
     Examples:
       amifactory sandbox notify i-0123 spot

@@ -1,4 +1,4 @@
-"""What a promotion or a rollback will do to each fleet, and every reason not to do it."""
+"""What a promotion or a rollback will do to each fleet."""
 
 from __future__ import annotations
 
@@ -6,55 +6,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from amifactory.domain.fleet import PAUSING, InEffect, Pointer, TemplateId, is_of
+from amifactory.domain.fleet import InEffect, Pointer, is_of
+from amifactory.domain.refusals import FleetSettings, Refusal, drift_refusals, fleet_refusals
 from amifactory.domain.release import ChangeKind, FleetRecord, Placement, Rollout, Start
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from amifactory.domain.fleet import FleetFacts, Group
     from amifactory.domain.model import AmiId, Architecture
-
-
-class Reason(StrEnum):
-    """Kinds of reasons not to change a fleet or a channel."""
-
-    NO_GROUP = "no-group"
-    NO_TEMPLATE = "no-launch-template"
-    LATEST = "latest"
-    FIXED_PARAMETER = "fixed-parameter"
-    TWO_VERSIONS = "two-versions"
-    NO_BUILD = "no-build"
-    ARCHITECTURE = "architecture"
-    UNKNOWN_AMI = "unknown-ami"
-    REFRESH = "active-refresh"
-    SUSPENDED = "suspended-process"
-    DRAIN = "drain"
-    DRIFT = "drift"
-    ALARM = "alarm"
-    GONE = "gone"
-    NOT_VERIFIED = "not-verified"
-    OFFLINE = "offline"
-    SOAK = "soak"
-    APPROVAL = "approval"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refusal:
-    """A reason not to go on, and what to do about it.
-
-    Attributes:
-        fleet: None when it concerns the whole channel.
-    """
-
-    reason: Reason
-    message: str
-    hint: str
-    fleet: str | None = None
-
-    def __str__(self) -> str:
-        where = f"fleet {self.fleet}: " if self.fleet else ""
-        return f"{where}{self.message}\n  {self.hint}"
 
 
 class Replacement(StrEnum):
@@ -64,26 +24,6 @@ class Replacement(StrEnum):
     PASSIVE = "as jobs end"
     DESIRED = "refresh with rollback"
     PLAIN = "refresh"
-
-
-@dataclass(frozen=True, kw_only=True)
-class FleetSettings:
-    """What the configuration says of a fleet.
-
-    Attributes:
-        skip_matching: Leave workers alone that are of the wanted version already.
-        protected: ``wait``, ``ignore`` or ``refresh``: workers protected from scale-in.
-        instance_type: For new launch-template versions; None: as it is.
-    """
-
-    name: str
-    image: str
-    group: str
-    channel: str
-    rollout: Rollout = Rollout.PASSIVE
-    canary: bool = False
-    protected: str = "ignore"
-    instance_type: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +57,8 @@ class Promotion:
         source: Where the AMIs come from, in words.
         release: The current release, None before the first one.
         to: Release that a rollback goes back to; None for what there was before the first one.
-        untouched: Fleets that a rollback leaves alone, as the release it goes back to has not got them.
+        untouched: Fleets that a rollback leaves alone: the release it goes back to has not got them, or they
+            are not configured any more and their group is gone.
         parameters: SSM parameters to publish: name to AMI id; None removes one.
         refusals: What concerns the whole channel.
     """
@@ -172,9 +113,9 @@ def plan_fleet(
         last_refresh=facts.refresh.refresh_id if facts.refresh else None,
         workers=len(group.workers) if group else 0,
     )
-    refusals = [*_refusals(settings, facts, wanted)]
+    refusals = fleet_refusals(settings, facts, wanted)
     if last is not None and not accept_drift:
-        refusals += [_drift_refusal(settings, found) for found in drift(facts, last)]
+        refusals += drift_refusals(settings, drift(facts, last))
     return describe_move(record, settings, group, refusals=refusals, last=last)
 
 
@@ -192,12 +133,19 @@ def describe_move(
         for placement in record.placements
         if placement.after.version is not None
     }
-    old = [worker for worker in group.workers if not is_of(worker, versions)] if group else []
+    # a parameter moves and the version stays, so that a worker's version does not tell
+    moving = {
+        placement.template_id
+        for placement in record.placements
+        if placement.parameter is not None and placement.before != placement.after
+    }
+    workers = group.workers if group else ()
+    old = [worker for worker in workers if worker.template_id in moving or not is_of(worker, versions)]
     return FleetPlan(
         record=record,
         replacement=replacement(record, group),
         refusals=tuple(refusals),
-        current=(len(group.workers) if group else 0) - len(old),
+        current=len(workers) - len(old),
         old=len(old),
         protected=sum(worker.protected for worker in old),
         seconds=_estimate(last, len(old)),
@@ -265,17 +213,6 @@ def _differences(effect: InEffect, placement: Placement) -> list[str]:
     return []
 
 
-def soak_refusal(*, source: str, left_seconds: float) -> Refusal:
-    """Returns the refusal of a release that has not been in use long enough."""
-    hours, rest = divmod(round(left_seconds), 3600)
-    left = f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
-    return Refusal(
-        reason=Reason.SOAK,
-        message=f"{source} has not soaked: {left} are left",
-        hint="Wait, or lower `soak` of the channel.",
-    )
-
-
 def _moves(placement: Placement) -> bool:
     return placement.after.version is None or placement.before != placement.after
 
@@ -306,100 +243,4 @@ def _placement(
         after=Start(ami_id=target, version=effect.number if stays else None),
         parameter=str(effect.parameter) if effect.parameter else None,
         instance_type=instance_type if other_type else None,
-    )
-
-
-def _refusals(
-    settings: FleetSettings, facts: FleetFacts, wanted: Mapping[Architecture, AmiId]
-) -> list[Refusal]:
-    name, group = settings.name, facts.group
-
-    def refusal(reason: Reason, message: str, hint: str) -> Refusal:
-        return Refusal(reason=reason, message=message, hint=hint, fleet=name)
-
-    if group is None:
-        hint = "Check its name in factory.hcl: aws autoscaling describe-auto-scaling-groups"
-        return [refusal(Reason.NO_GROUP, f"there is no Auto Scaling group {settings.group}", hint)]
-    if not group.uses:
-        hint = "Launch configurations are not supported: give the group a launch template."
-        return [refusal(Reason.NO_TEMPLATE, f"group {group.name} has no launch template", hint)]
-    found = []
-    if facts.refresh and facts.refresh.active:
-        hint = (
-            f"Wait for it, or: aws autoscaling cancel-instance-refresh --auto-scaling-group-name {group.name}"
-        )
-        message = f"an instance refresh is under way ({facts.refresh.status}, {facts.refresh.percentage} %)"
-        found.append(refusal(Reason.REFRESH, message, hint))
-    if settings.rollout is Rollout.REFRESH and not group.empty and (paused := group.suspended & PAUSING):
-        names = " ".join(sorted(paused))
-        command = f"aws autoscaling resume-processes --auto-scaling-group-name {group.name}"
-        hint = f"Run: {command} --scaling-processes {names}"
-        found.append(refusal(Reason.SUSPENDED, f"suspended, so a refresh would not get on: {names}", hint))
-    if settings.rollout is Rollout.DRAIN:
-        hint = 'Use rollout = "passive": workers leave as their max_use_count runs out.'
-        message = (
-            'rollout = "drain" needs the runner manager to be configured by amifactory, which it is not yet'
-        )
-        found.append(refusal(Reason.DRAIN, message, hint))
-    for effect in facts.in_effect:
-        found += [refusal(*reason) for reason in _effect_reasons(settings, effect, wanted)]
-    return found + _version_conflicts(settings, facts.in_effect)
-
-
-def _effect_reasons(
-    settings: FleetSettings, effect: InEffect, wanted: Mapping[Architecture, AmiId]
-) -> list[tuple[Reason, str, str]]:
-    use, template = effect.use, effect.use.template_name
-    reasons = []
-    if use.pointer is Pointer.LATEST:
-        message = f"{template} is used as $Latest, so that making a version would already be the promotion"
-        reasons.append((Reason.LATEST, message, f"Run: amifactory fleets convert {settings.name}"))
-    if effect.parameter is not None and effect.parameter.fixed:
-        hint = f"Let the template say resolve:ssm:{effect.parameter.name}"
-        bound = f"version {effect.parameter.selector} of SSM parameter {effect.parameter.name}"
-        message = f"{template} is bound to {bound}"
-        reasons.append((Reason.FIXED_PARAMETER, message, hint))
-    if effect.unfit_types:
-        types = ", ".join(effect.unfit_types)
-        message = f"{template} starts {effect.architecture} AMIs, which {types} cannot run"
-        hint = "Give that instance type's override a launch template of its own, with an AMI it can run."
-        reasons.append((Reason.ARCHITECTURE, message, hint))
-    if effect.architecture is None:
-        message = f"{template} version {effect.number} starts {effect.ami_id or effect.image}, which is gone"
-        hint = (
-            "Give the template a version with an AMI that exists: it says what architecture is wanted here."
-        )
-        reasons.append((Reason.UNKNOWN_AMI, message, hint))
-    elif effect.architecture not in wanted:
-        builds = f"{settings.image} has no build to promote"
-        message = f"{template} starts {effect.architecture} workers, for which {builds}"
-        hint = f"Run: amifactory build {settings.image} (architectures in images/{settings.image}/image.hcl)"
-        reasons.append((Reason.NO_BUILD, message, hint))
-    return reasons
-
-
-def _version_conflicts(settings: FleetSettings, in_effect: Sequence[InEffect]) -> list[Refusal]:
-    seen: dict[TemplateId, InEffect] = {}
-    found = []
-    for effect in in_effect:
-        other = seen.setdefault(effect.use.template_id, effect)
-        if other.use.version != effect.use.version:
-            versions = f"{other.use.version} and as {effect.use.version}"
-            found.append(
-                Refusal(
-                    reason=Reason.TWO_VERSIONS,
-                    fleet=settings.name,
-                    message=f"its group uses {effect.use.template_name} as {versions}",
-                    hint="Let it name one version of a launch template, or two templates.",
-                )
-            )
-    return found
-
-
-def _drift_refusal(settings: FleetSettings, difference: str) -> Refusal:
-    return Refusal(
-        reason=Reason.DRIFT,
-        fleet=settings.name,
-        message=f"changed since its release by somebody else: {difference}",
-        hint="Put it back (amifactory rollback), or go on from there: --accept-drift",
     )

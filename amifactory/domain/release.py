@@ -11,7 +11,7 @@ from amifactory.domain.fleet import Pointer, TemplateId
 from amifactory.domain.model import AmiId, Architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 class ReleaseState(StrEnum):
@@ -128,6 +128,23 @@ class Release:
             self,
             fleets=tuple(record if fleet.fleet == record.fleet else fleet for fleet in self.fleets),
         )
+
+    def with_versions_of(self, records: Iterable[FleetRecord]) -> Release:
+        """Returns the release with the template versions that its fleets were moved to."""
+        release = self
+        for record in records:
+            fleet = release.fleet(record.fleet)
+            if fleet is None:
+                continue
+            versions = {known.template_id: known.after.version for known in record.placements}
+            placements = tuple(
+                replace(known, after=replace(known.after, version=versions[known.template_id]))
+                if known.template_id in versions
+                else known
+                for known in fleet.placements
+            )
+            release = release.with_fleet(replace(fleet, placements=placements))
+        return release
 
     def amis(self) -> dict[tuple[str, Architecture], AmiId]:
         """Returns the AMI of each image and architecture in it."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from amifactory.domain.cancellation import CancelledError
-from amifactory.domain.fleet import Pointer
 from amifactory.domain.release import (
     Change,
     ChangeKind,
@@ -22,16 +21,16 @@ from amifactory.operations.channel_lock import LostLockError
 from amifactory.operations.move_fleet import Moves, undone
 from amifactory.operations.move_fleets import Convoy, verify_fleets
 from amifactory.operations.publish import publish, published, published_by
-from amifactory.operations.refresh_options import refresh_deadline, refresh_options
+from amifactory.operations.refresh_options import options_back, refresh_deadline, refresh_options
 from amifactory.operations.release_document import ReleaseDocument
+from amifactory.operations.stale_plan import refuse_stale_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
 
     from amifactory.domain.cancellation import Cancellation
-    from amifactory.domain.fleet import Group, Template, TemplateId
     from amifactory.domain.promotion import Promotion
-    from amifactory.domain.release import Placement
     from amifactory.operations.channel_lock import ChannelLock
     from amifactory.operations.move_fleets import FleetProgress
     from amifactory.operations.workshop import Workshop
@@ -81,7 +80,8 @@ class ChannelChange:
             AwsError: A call was refused before anything was changed.
         """
         with self._locked(promotion) as lock:
-            self._refuse_stale(promotion, lock.state)
+            refuse_stale_plan(self.workshop, promotion, lock.state)
+            self._close_abandoned(lock.state)
             now = self.workshop.now()
             release, etag = self.workshop.releases.create(
                 Release(
@@ -117,7 +117,7 @@ class ChannelChange:
             AwsError: A call was refused before anything was changed.
         """
         with self._locked(promotion) as lock:
-            self._refuse_stale(promotion, lock.state)
+            refuse_stale_plan(self.workshop, promotion, lock.state)
             change = Change(
                 kind=ChangeKind.ROLLBACK,
                 release=int(str(promotion.release)),
@@ -172,6 +172,26 @@ class ChannelChange:
             number = lock.state.release
             return self.workshop.releases.get(number) if number is not None else None
 
+    def _close_abandoned(self, state: ChannelState) -> None:
+        """Closes the channel's newest release if its run ended before the channel told of it."""
+        for number in reversed(self.workshop.releases.numbers()):
+            if number <= (state.release or 0):
+                return
+            document = self._document(number)
+            if document.release.channel == state.name:
+                if document.release.state is ReleaseState.IN_PROGRESS:
+                    self._close(document, failure="its run ended before anything was changed")
+                return
+
+    def _close(self, document: ReleaseDocument, *, failure: str | None = None) -> None:
+        """Closes a release that failed."""
+        now = self.workshop.now()
+        document.update(
+            lambda release: replace(
+                release, state=ReleaseState.FAILED, failure=failure or release.failure, closed_at=now
+            )
+        )
+
     def _document(self, number: int) -> ReleaseDocument:
         release, etag = self.workshop.releases.stored(number)
         return ReleaseDocument(self.workshop.releases, release, etag)
@@ -196,30 +216,6 @@ class ChannelChange:
         except AmifactoryError as error:
             self.workshop.warn(f"The lock of channel {lock.state.name} was not given back: {error.message}")
 
-    def _refuse_stale(self, promotion: Promotion, state: ChannelState) -> None:
-        """Raises when the channel or a group is not any more as it was planned with.
-
-        Raises:
-            RefusedError: Something changed meanwhile.
-        """
-        if state.change is not None or state.release != promotion.release:
-            raise RefusedError(
-                f"channel {promotion.channel} was changed by somebody else meanwhile",
-                hint="See what it is at: amifactory status",
-            )
-        records = [plan.record for plan in promotion.fleets]
-        groups = self.workshop.scaling_groups.groups({record.group for record in records})
-        templates = self.workshop.launch_templates.templates(
-            {placement.template_id for record in records for placement in record.placements}
-        )
-        for record in records:
-            for placement in record.placements:
-                if not _is_before(placement, groups.get(record.group), templates):
-                    raise RefusedError(
-                        f"fleet {record.fleet}: {placement.template_name} was changed meanwhile by somebody",
-                        hint="Run it again, to see a plan of what is there now.",
-                    )
-
     def _forward(self, lock: ChannelLock, document: ReleaseDocument, *, resumed: bool) -> Release:
         release = document.release
         convoy = self._convoy(lock, f"release {release.number}", document_of=document, resumed=resumed)
@@ -240,7 +236,7 @@ class ChannelChange:
             raise
         except AmifactoryError as error:
             raise self._failed(lock, document, error) from error
-        lock.write(replace(lock.state, release=closed.number, since=closed.closed_at, change=None, lock=None))
+        self._finish(lock, release=closed.number, since=closed.closed_at)
         return closed
 
     def _failed(
@@ -257,7 +253,7 @@ class ChannelChange:
         except LostLockError:
             raise
         except AmifactoryError as second:
-            raise self._half_done(lock, error.message, second) from second
+            raise self._half_done(lock, _not_back(error.message, second)) from second
         return self._restored(lock, document)
 
     def _restored(self, lock: ChannelLock, document: ReleaseDocument) -> RolledBackError:
@@ -268,20 +264,20 @@ class ChannelChange:
         """
         release = document.release
         failure = str(release.failure)
-        convoy = self._convoy(lock, f"release {release.number}", document_of=document, resumed=True)
+        convoy = self._convoy(
+            lock, f"release {release.number}", document_of=document, resumed=True, back=True
+        )
         try:
             convoy.restore([fleet for fleet in release.fleets if fleet.step is not Step.RESTORED])
             verify_fleets(self.workshop, [undone(fleet) for fleet in release.fleets])
             publish(self.workshop, release.parameters, check=lock.check)
             lock.check()
-            document.update(
-                lambda release: replace(release, state=ReleaseState.FAILED, closed_at=self.workshop.now())
-            )
+            self._close(document)
             lock.write(replace(lock.state, change=None, lock=None))
         except (LostLockError, CancelledError):
             raise
         except AmifactoryError as error:
-            raise self._half_done(lock, failure, error) from error
+            raise self._half_done(lock, _not_back(failure, error)) from error
         return RolledBackError(
             f"release {release.number} failed; channel {release.channel} is back the way it was: {failure}",
             hint=f"More: amifactory releases show {release.number}",
@@ -292,7 +288,9 @@ class ChannelChange:
         document = self._document(int(str(promotion.release)))
         left = document.release
         moved: list[FleetRecord] = []
-        convoy = self._convoy(lock, f"rollback of release {left.number}", finished=moved.append, resumed=True)
+        convoy = self._convoy(
+            lock, f"rollback of release {left.number}", finished=moved.append, resumed=True, back=True
+        )
         try:
             convoy.move([plan.record for plan in promotion.fleets])
             verify_fleets(self.workshop, moved)
@@ -309,17 +307,34 @@ class ChannelChange:
         except (LostLockError, CancelledError):
             raise
         except AmifactoryError as error:
-            raise self._half_done(lock, f"rollback of release {left.number}", error) from error
+            raise self._half_done(lock, _not_back(f"rollback of release {left.number}", error)) from error
         since = self.workshop.now() if promotion.to is not None else None
-        lock.write(replace(lock.state, release=promotion.to, since=since, change=None, lock=None))
+        self._finish(lock, release=promotion.to, since=since)
         return target
+
+    def _finish(self, lock: ChannelLock, *, release: int | None, since: datetime | None) -> None:
+        """Makes a release the channel's current one, with nothing under way and no lock: one write.
+
+        Raises:
+            LostLockError: The lock is somebody else's.
+            HalfDoneError: It could not be written; all else is done.
+        """
+        try:
+            lock.write(replace(lock.state, release=release, since=since, change=None, lock=None))
+        except LostLockError:
+            raise
+        except AmifactoryError as error:
+            raise self._half_done(
+                lock, f"all fleets are there, but it is not on record: {error.message}"
+            ) from error
 
     def _made_anew(self, promotion: Promotion, moved: Collection[FleetRecord]) -> Release | None:
         """Returns the release that is current again, with versions that had to be made anew."""
         if promotion.to is None:
             return None
-        found = {record.fleet: record for record in moved}
-        return self._document(promotion.to).update(lambda release: _with_versions_of(release, found))
+        return self._document(promotion.to).update(
+            lambda release: replace(release.with_versions_of(moved), state=ReleaseState.CURRENT, failure=None)
+        )
 
     def _convoy(
         self,
@@ -329,8 +344,13 @@ class ChannelChange:
         document_of: ReleaseDocument | None = None,
         finished: Callable[[FleetRecord], object] | None = None,
         resumed: bool,
+        back: bool = False,
     ) -> Convoy:
-        """Returns what moves fleets; each that is finished is kept in a release's document, or told."""
+        """Returns what moves fleets; each that is finished is kept in a release's document, or told.
+
+        Args:
+            back: They are taken back to where they have been.
+        """
 
         def check() -> None:
             self.cancelled.check()
@@ -341,12 +361,13 @@ class ChannelChange:
                 document_of.update(lambda release: release.with_fleet(record))
 
         configuration = self.workshop.configuration
+        options = options_back if back else refresh_options
         return Convoy(
             moves=Moves(
                 workshop=self.workshop,
                 label=f"{self.workshop.factory} {what}",
                 check=check,
-                options=lambda record: refresh_options(configuration, record),
+                options=lambda record: options(configuration, record),
                 deadline=lambda fleet: refresh_deadline(configuration, fleet),
                 say=self.progress.step,
                 resumed=resumed,
@@ -361,14 +382,18 @@ class ChannelChange:
             return {}
         return {fleet.fleet: fleet.boot_seconds for fleet in self.workshop.releases.get(number).fleets}
 
-    def _half_done(self, lock: ChannelLock, what: str, error: AmifactoryError) -> HalfDoneError:
+    def _half_done(self, lock: ChannelLock, what: str) -> HalfDoneError:
         change = lock.state.change
         kind = change.kind if change else ChangeKind.PROMOTE
         return HalfDoneError(
-            f"channel {lock.state.name} is NOT back the way it was. First: {what}. Then: {error.message}",
+            f"channel {lock.state.name}: {what}",
             hint=f"Mend the cause, then go on: amifactory {kind} --channel {lock.state.name} --resume",
             release=change.release if change else None,
         )
+
+
+def _not_back(first: str, then: AmifactoryError) -> str:
+    return f"NOT back the way it was. First: {first}. Then: {then.message}"
 
 
 def _unfinished(state: ChannelState) -> Change:
@@ -380,33 +405,3 @@ def _unfinished(state: ChannelState) -> Change:
     if state.change is None:
         raise RefusedError(f"channel {state.name}: somebody else has finished that change")
     return state.change
-
-
-def _is_before(placement: Placement, group: Group | None, templates: Mapping[TemplateId, Template]) -> bool:
-    """Returns whether a group still starts what a plan found it to start."""
-    if placement.pointer is Pointer.DEFAULT:
-        expected = Pointer.DEFAULT.value
-        if templates[placement.template_id].default != placement.before.version:
-            return False
-    else:
-        expected = str(placement.before.version)
-    uses = [use for use in (group.uses if group else ()) if use.template_id == placement.template_id]
-    return bool(uses) and all(use.version == expected for use in uses)
-
-
-def _with_versions_of(release: Release, found: Mapping[str, FleetRecord]) -> Release:
-    """Returns a release with the template versions that its fleets were moved to."""
-    for fleet in release.fleets:
-        moved = found.get(fleet.fleet)
-        versions = {known.template_id: known.after.version for known in moved.placements} if moved else {}
-        placements = tuple(
-            replace(
-                placement,
-                after=replace(
-                    placement.after, version=versions.get(placement.template_id, placement.after.version)
-                ),
-            )
-            for placement in fleet.placements
-        )
-        release = release.with_fleet(replace(fleet, placements=placements))
-    return release

@@ -169,7 +169,7 @@ class ChannelLock:
                 etag = self._documents.write(_key(state.name), state.as_json(), etag=self._held.etag)
             except StaleDocumentError as error:
                 self._lost = True
-                raise self._lost_error() from error
+                raise lost_lock(self.state.name) from error
             self._held = Held(state=state, etag=etag)
             self._seen = self._now()
 
@@ -186,7 +186,7 @@ class ChannelLock:
         found = self._documents.read(_key(self.state.name))
         if found is None or found.etag != self._held.etag:
             self._lost = True
-            raise self._lost_error()
+            raise lost_lock(self.state.name)
         self._seen = now
 
     def _renewed(self, lock: Lock) -> Lock:
@@ -194,14 +194,16 @@ class ChannelLock:
 
     def _refuse_if_lost(self) -> None:
         if self._lost:
-            raise self._lost_error()
+            raise lost_lock(self.state.name)
 
-    def _lost_error(self) -> LostLockError:
-        return LostLockError(
-            f"channel {self.state.name}: the lock was taken away from this run, so it stops here and changes "
-            "nothing more",
-            hint="See who goes on: amifactory status",
-        )
+
+def lost_lock(channel: str) -> LostLockError:
+    """Returns the error of a run that somebody else has taken a channel's lock from."""
+    return LostLockError(
+        f"channel {channel}: the lock was taken away from this run, so it stops here and changes nothing "
+        "more",
+        hint="See who goes on: amifactory status",
+    )
 
 
 def locked(state: ChannelState, now: datetime) -> RefusedError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from amifactory.domain.fleet import FleetFacts, Group, InEffect, Pointer, Template, TemplateUse
 from amifactory.domain.model import AmiId
-from amifactory.domain.promotion import FleetSettings
+from amifactory.domain.refusals import FleetSettings
 from amifactory.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from amifactory.operations.workshop import Workshop
 
 THREADS = 8
+TOGETHER = 50
+"""From how many templates on the versions of the whole account are asked for: it has at most 5,000 templates
+(EC2 user guide, "Launch template restrictions"), two versions of which are 50 answers."""
 
 
 def fleet_settings(fleet: Fleet) -> FleetSettings:
@@ -66,15 +69,18 @@ def gather_facts(
     groups: Mapping[str, str],
     *,
     known: Mapping[AmiId, Architecture],
+    refreshes: bool = True,
 ) -> dict[str, FleetFacts]:
     """Returns what AWS has of fleets.
 
-    Makes two calls for each fleet (versions, newest refresh) and a few for all together.
+    Makes two calls for each fleet (versions, newest refresh) and a few for all together; of many fleets, one
+    for each whose version is neither the latest nor the default one.
 
     Args:
         workshop: The factory and its account.
         groups: Group of each fleet.
         known: Architectures of AMIs that need not be asked for.
+        refreshes: Ask for the newest instance refresh of each.
 
     Raises:
         AwsError: A call was refused.
@@ -83,7 +89,8 @@ def gather_facts(
     ids = {use.template_id for group in found.values() for use in group.uses}
     templates = workshop.launch_templates.templates(ids)
     with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="facts") as pool:
-        refreshes = dict(zip(found, pool.map(workshop.instance_refreshes.newest, found), strict=True))
+        asked = list(found) if refreshes else []
+        newest = dict(zip(asked, pool.map(workshop.instance_refreshes.newest, asked), strict=True))
         versions = _versions_in_effect(workshop, found.values(), templates, pool)
     values = workshop.image_parameters.values(
         {str(version.parameter) for version in versions.values() if version.parameter}
@@ -106,7 +113,7 @@ def gather_facts(
             name=fleet,
             group=found.get(name),
             in_effect=known_of.in_effect(found.get(name)),
-            refresh=refreshes.get(name),
+            refresh=newest.get(name),
         )
         for fleet, name in groups.items()
     }
@@ -183,8 +190,15 @@ def _versions_in_effect(
     for group in groups:
         for use in group.uses:
             wanted.setdefault(use.template_id, set()).add(number_in_effect(use, templates))
-    found = pool.map(lambda item: workshop.launch_templates.versions(*item), wanted.items())
-    return {(version.template_id, version.number): version for versions in found for version in versions}
+    found: list[TemplateVersion] = []
+    if len(wanted) >= TOGETHER:
+        found += workshop.launch_templates.newest_and_default()
+        for version in found:
+            wanted.get(version.template_id, set()).discard(version.number)
+    missing = [item for item in wanted.items() if item[1]]
+    for versions in pool.map(lambda item: workshop.launch_templates.versions(*item), missing):
+        found += versions
+    return {(version.template_id, version.number): version for version in found}
 
 
 def _ami(version: TemplateVersion, values: Mapping[str, AmiId]) -> AmiId | None:

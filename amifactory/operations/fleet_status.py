@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from amifactory.domain.promotion import distinct, drift
@@ -11,8 +11,10 @@ from amifactory.domain.release import FleetRecord, Rollout
 from amifactory.operations.fleet_facts import fleet_settings, gather_facts, recorded_facts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from amifactory.domain.fleet import FleetFacts, InEffect
-    from amifactory.domain.promotion import FleetSettings
+    from amifactory.domain.refusals import FleetSettings
     from amifactory.domain.release import ChannelState, Release
     from amifactory.operations.workshop import Workshop
 
@@ -50,7 +52,8 @@ class Status:
 def read_status(workshop: Workshop) -> Status:
     """Returns what all channels and fleets are at.
 
-    Two calls for a hundred fleets that are where their release says, and some for each that is not.
+    Two calls for a hundred fleets that are where their release says. Of others, one more for each whose
+    version is neither the latest nor the default one, and one for each whose workers are being replaced.
 
     Raises:
         AwsError: A call was refused.
@@ -64,15 +67,18 @@ def read_status(workshop: Workshop) -> Status:
         releases = {state.name: release for state, release in zip(channels, shown, strict=True)}
     fleets = [fleet_settings(fleet) for fleet in configuration.fleets.values()]
     records = {fleet.name: _record(fleet, releases.get(fleet.channel)) for fleet in fleets}
-    facts: dict[str, FleetFacts] = recorded_facts(workshop, list(records.values()))
+    facts = recorded_facts(workshop, [record for record in records.values() if record.placements])
+    states = {state.name: state for state in channels}
     unknown = {
-        fleet.name: fleet.group
+        fleet.name: states[fleet.channel]
         for fleet in fleets
-        if any(effect.ami_id is None for effect in facts[fleet.name].in_effect)
+        if fleet.name not in facts or any(effect.ami_id is None for effect in facts[fleet.name].in_effect)
     }
     if unknown:
-        facts |= gather_facts(workshop, unknown, known={})
-    states = {state.name: state for state in channels}
+        groups = {fleet.name: fleet.group for fleet in fleets if fleet.name in unknown}
+        facts |= _with_refreshes(
+            workshop, gather_facts(workshop, groups, known={}, refreshes=False), states=unknown
+        )
     return Status(
         channels=channels,
         fleets=tuple(
@@ -81,6 +87,34 @@ def read_status(workshop: Workshop) -> Status:
             for row in _rows(fleet, facts[fleet.name], records[fleet.name], states[fleet.channel])
         ),
     )
+
+
+def _with_refreshes(
+    workshop: Workshop, facts: Mapping[str, FleetFacts], *, states: Mapping[str, ChannelState]
+) -> dict[str, FleetFacts]:
+    """Returns the facts with the newest refresh where one may be under way; a call for each such fleet.
+
+    Args:
+        workshop: The factory and its account.
+        facts: By fleet.
+        states: The channel of each fleet.
+    """
+    asked = {
+        name: fact.group.name
+        for name, fact in facts.items()
+        if fact.group is not None and (states[name].change is not None or _workers(fact)[1])
+    }
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="refreshes") as pool:
+        newest = pool.map(workshop.instance_refreshes.newest, asked.values())
+        found = dict(zip(asked, newest, strict=True))
+    return {name: replace(fact, refresh=found.get(name)) for name, fact in facts.items()}
+
+
+def _workers(facts: FleetFacts) -> tuple[int, int]:
+    """Returns how many workers are of the versions in effect, and how many are not."""
+    if facts.group is None:
+        return (0, 0)
+    return facts.group.versions_in_use({effect.use.template_id: effect.number for effect in facts.in_effect})
 
 
 def _shown(workshop: Workshop, state: ChannelState) -> Release | None:
@@ -110,11 +144,7 @@ def _rows(
     differences = drift(facts, record) if in_release is not None else ()
     if facts.group is None:
         differences = (f"group {fleet.group} is gone",)
-    current, old = (0, 0)
-    if facts.group is not None:
-        current, old = facts.group.versions_in_use(
-            {effect.use.template_id: effect.number for effect in facts.in_effect}
-        )
+    current, old = _workers(facts)
     effects: tuple[InEffect | None, ...] = distinct(facts.in_effect) or (None,)
     return [
         FleetStatus(

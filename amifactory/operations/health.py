@@ -79,7 +79,7 @@ def _wait_for_workers(moves: Moves, record: FleetRecord, health: Health) -> None
             raise MoveError(
                 f"fleet {record.fleet}: {steady} of {wanted} new workers stayed up for {lasting:.0f} s"
             )
-        moves.say(record.fleet, f"{len(up)} new workers up, {steady} of {wanted} for long enough")
+        moves.say(record.fleet, f"waiting for {wanted} new workers to stay up for {lasting:.0f} s")
         workshop.pause(workshop.polling_seconds)
 
 

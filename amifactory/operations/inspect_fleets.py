@@ -11,7 +11,7 @@ from amifactory.operations.promote import newest_candidates
 
 if TYPE_CHECKING:
     from amifactory.domain.fleet import FleetFacts
-    from amifactory.domain.promotion import FleetSettings, Refusal
+    from amifactory.domain.refusals import FleetSettings, Refusal
     from amifactory.operations.workshop import Workshop
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from amifactory.aws.instance_refreshes import RefreshOptions
     from amifactory.domain.fleet import Group, Refresh
+    from amifactory.domain.model import AmiId
     from amifactory.operations.workshop import Workshop
 
 PARAMETER_SECONDS = 120
@@ -38,6 +39,7 @@ class Moves:
         deadline: How long a fleet's rollout may take.
         say: Tells what a fleet is at: its name, and a few words.
         resumed: An earlier run may have done some of it.
+        parameters: What each parameter was set to so far: several fleets may have the same one.
     """
 
     workshop: Workshop
@@ -47,6 +49,7 @@ class Moves:
     deadline: Callable[[str], timedelta]
     say: Callable[[str, str], None]
     resumed: bool = False
+    parameters: dict[str, AmiId] = field(default_factory=dict)
 
     def move(self, record: FleetRecord, group: Group) -> FleetRecord:
         """Takes a fleet where its record says; returns the record with what that came to.
@@ -87,7 +90,6 @@ class Moves:
                 self.workshop.instance_refreshes.cancel(record.group)
             newest = self._wait(record, newest.refresh_id, judge=False)
         back = replace(undone(record), last_refresh=newest.refresh_id if newest else None)
-        self.say(record.fleet, "going back")
         return replace(self, resumed=True).move(back, self.group_of(record))
 
     def group_of(self, record: FleetRecord) -> Group:
@@ -143,33 +145,35 @@ class Moves:
         for placement in record.placements:
             if placement.parameter is not None:
                 self._set_parameter(record, placement)
-            elif placement.pointer is Pointer.DEFAULT:
+            if placement.pointer is Pointer.DEFAULT:
                 self._set_default(record, placement)
-        numbers = {
-            placement.template_id: str(placement.after.version)
-            for placement in record.placements
-            if placement.pointer is Pointer.NUMBER and placement.parameter is None
-        }
-        if any(use.version != numbers.get(use.template_id, use.version) for use in group.uses):
+        versions = {placement.template_id: _named(placement) for placement in record.placements}
+        if any(use.version != versions.get(use.template_id, use.version) for use in group.uses):
             self.say(record.fleet, "pointing its group at the new version")
             self.check()
-            self.workshop.scaling_groups.repoint(group, numbers)
+            self.workshop.scaling_groups.repoint(group, versions)
 
     def _set_parameter(self, record: FleetRecord, placement: Placement) -> None:
-        parameters, name = self.workshop.image_parameters, str(placement.parameter)
-        if parameters.values([name]).get(name) == placement.after.ami_id:
+        name, wanted = str(placement.parameter), placement.after.ami_id
+        if self._value_of(name, placement) == wanted:
             return
         from datetime import timedelta  # noqa: PLC0415
 
         self.say(record.fleet, f"setting {name}")
         self.check()
         plain, _, label = name.partition(":")
-        parameters.set(
-            plain,
-            placement.after.ami_id,
-            label=label or None,
-            timeout=timedelta(seconds=PARAMETER_SECONDS),
+        self.workshop.image_parameters.set(
+            plain, wanted, label=label or None, timeout=timedelta(seconds=PARAMETER_SECONDS)
         )
+        self.parameters[name] = wanted
+
+    def _value_of(self, name: str, placement: Placement) -> AmiId | None:
+        """Returns what a parameter names; AWS is asked only where an earlier run may have set it."""
+        if name in self.parameters:
+            return self.parameters[name]
+        if self.resumed:
+            return self.workshop.image_parameters.values([name]).get(name)
+        return placement.before.ami_id
 
     def _set_default(self, record: FleetRecord, placement: Placement) -> None:
         templates, wanted = self.workshop.launch_templates, placement.after.version
@@ -191,7 +195,7 @@ class Moves:
         refreshes = self.workshop.instance_refreshes
         refresh_id = self._own_refresh(record, versions) if self.resumed else None
         if refresh_id is None:
-            if not _needs_refresh(record, group, versions):
+            if not self._needs_refresh(record, group, versions):
                 return
             options = replace(
                 self.options(record),
@@ -201,6 +205,27 @@ class Moves:
             refresh_id = refreshes.start(group, options, versions=versions)
             refresh_id = refresh_id or self._adopted(record, versions)
         self._wait(record, refresh_id, judge=True)
+
+    def _needs_refresh(
+        self, record: FleetRecord, group: Group, versions: dict[TemplateId, str] | None
+    ) -> bool:
+        """Returns whether a worker is another one than wanted, or the group does not start the version yet.
+
+        Where a parameter names the AMI, a worker's version does not tell which AMI it has.
+        """
+        wanted = versions_of(record)
+        if versions and any(versions.get(use.template_id) != use.version for use in group.uses):
+            return True
+        named: dict[TemplateId | None, AmiId] = {
+            placement.template_id: placement.after.ami_id
+            for placement in record.placements
+            if placement.parameter is not None
+        }
+        told = {worker.instance_id: worker for worker in group.workers if worker.template_id in named}
+        if any(not is_of(worker, wanted) for worker in group.workers if worker.instance_id not in told):
+            return True
+        amis = self.workshop.scaling_groups.amis(told)
+        return any(named[told[worker].template_id] != ami_id for worker, ami_id in amis.items())
 
     def _own_refresh(self, record: FleetRecord, versions: dict[TemplateId, str] | None) -> str | None:
         """Returns the refresh that an earlier run started, if it is under way or has failed."""
@@ -246,7 +271,7 @@ class Moves:
                 raise MoveError(f"fleet {record.fleet}: its instance refresh took longer than its deadline")
             workshop.pause(workshop.polling_seconds)
         if judge and refresh.status != "Successful":
-            why = f": {refresh.reason}" if refresh.reason else ""
+            why = f": {refresh.reason.rstrip('.')}" if refresh.reason else ""
             raise MoveError(f"fleet {record.fleet}: its instance refresh ended {refresh.status}{why}")
         return refresh
 
@@ -269,17 +294,13 @@ def versions_of(record: FleetRecord) -> dict[TemplateId, int]:
     }
 
 
+def _named(placement: Placement) -> str:
+    """Returns how a group names the version that a placement starts."""
+    return str(placement.after.version) if placement.pointer is Pointer.NUMBER else placement.pointer.value
+
+
 def _pointed_to(record: FleetRecord) -> dict[TemplateId, str]:
     return {template_id: str(number) for template_id, number in versions_of(record).items()}
-
-
-def _needs_refresh(record: FleetRecord, group: Group, versions: dict[TemplateId, str] | None) -> bool:
-    """Returns whether a worker is of another version, or the group does not start the wanted one yet."""
-    if any(placement.parameter for placement in record.placements):
-        return any(placement.before != placement.after for placement in record.placements)
-    wanted = versions_of(record)
-    elsewhere = versions and any(versions.get(use.template_id) != use.version for use in group.uses)
-    return bool(elsewhere) or any(not is_of(worker, wanted) for worker in group.workers)
 
 
 def undone(record: FleetRecord) -> FleetRecord:

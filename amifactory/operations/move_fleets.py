@@ -73,7 +73,7 @@ class Convoy:
             return replace(moved, step=Step.DONE)
 
         for canary in (True, False):
-            self._each(move, [record for record in records if record.canary is canary])
+            self._each(move, [record for record in records if record.canary is canary], end="done")
 
     def restore(self, records: Collection[FleetRecord]) -> None:
         """Takes fleets back to what they started before.
@@ -86,9 +86,15 @@ class Convoy:
             self.moves.restore(record)
             return replace(record, step=Step.RESTORED)
 
-        self._each(restore, records)
+        self._each(restore, records, end="back")
 
-    def _each(self, work: Callable[[FleetRecord], FleetRecord], records: Collection[FleetRecord]) -> None:
+    def _each(
+        self,
+        work: Callable[[FleetRecord], FleetRecord],
+        records: Collection[FleetRecord],
+        *,
+        end: str,
+    ) -> None:
         waiting, running = list(records), dict[Future[FleetRecord], FleetRecord]()
         errors: list[AmifactoryError] = []
         with ThreadPoolExecutor(max_workers=self.parallel, thread_name_prefix="fleet") as pool:
@@ -101,9 +107,9 @@ class Convoy:
                     record = running.pop(future)
                     try:
                         self.finished(future.result())
-                        self.progress.finished(record.fleet, "done")
+                        self.progress.finished(record.fleet, end)
                     except AmifactoryError as error:
-                        self.progress.finished(record.fleet, f"failed: {error.message}")
+                        self.progress.finished(record.fleet, "failed")
                         errors.append(error)
         if errors:
             raise errors[0]

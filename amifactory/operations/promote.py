@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from amifactory.domain.model import Verdict
-from amifactory.domain.promotion import Promotion, Reason, Refusal, plan_fleet, soak_refusal
+from amifactory.domain.promotion import Promotion, plan_fleet
+from amifactory.domain.refusals import Reason, Refusal, soak_refusal
 from amifactory.domain.release import ChangeKind
 from amifactory.domain.staleness import newest_first
 from amifactory.errors import RefusedError, UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from amifactory.config.models import Channel
     from amifactory.domain.model import AmiId, Architecture, Build
-    from amifactory.domain.promotion import FleetSettings
+    from amifactory.domain.refusals import FleetSettings
     from amifactory.domain.release import ChannelState, Release
     from amifactory.operations.workshop import Workshop
 

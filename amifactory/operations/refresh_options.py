@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,22 @@ def refresh_options(configuration: Configuration, record: FleetRecord) -> Refres
         skip_matching=given.skip_matching,
         auto_rollback=given.auto_rollback,
         alarms=fleet.health.alarms,
+    )
+
+
+def options_back(configuration: Configuration, record: FleetRecord) -> RefreshOptions:
+    """Returns the preferences of a refresh that takes a fleet back.
+
+    It pauses nowhere, and no alarm ends it: those that called for it may still be in alarm. AWS does not undo
+    it either, as that would end with what the fleet is to leave.
+    """
+    return replace(
+        refresh_options(configuration, record),
+        checkpoints=(),
+        checkpoint_delay=None,
+        bake_time=0,
+        auto_rollback=False,
+        alarms=(),
     )
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from amifactory.aws.state_documents import StaleDocumentError
+from amifactory.operations.channel_lock import lost_lock
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -31,12 +34,15 @@ class ReleaseDocument:
         """Keeps the release with a change.
 
         Raises:
-            StaleDocumentError: Somebody else wrote it.
+            LostLockError: Somebody else wrote it, who holds the channel's lock then.
             AwsError: The call was refused.
         """
         with self._mutex:
             changed = change(self.release)
             if changed != self.release:
-                self._etag = self._releases.write(changed, self._etag)
+                try:
+                    self._etag = self._releases.write(changed, self._etag)
+                except StaleDocumentError as error:
+                    raise lost_lock(changed.channel) from error
                 self.release = changed
             return changed

@@ -53,7 +53,7 @@ def plan_resume(workshop: Workshop, channel: str, *, give_up: bool = False) -> P
     release = workshop.releases.get(change.release)
     if change.kind is ChangeKind.ROLLBACK:
         target = workshop.releases.get(change.to) if change.to is not None else None
-        return rollback_to(workshop, release, target)
+        return rollback_to(workshop, release, target, resumed=True)
     return _rest_of(workshop, release, change, going_back=give_up or release.failure is not None)
 
 

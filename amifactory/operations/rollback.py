@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from amifactory.aws.session import error_code
-from amifactory.domain.promotion import FleetSettings, Promotion, describe_move, distinct
+from amifactory.domain.fleet import Pointer
+from amifactory.domain.promotion import Promotion, describe_move, distinct
+from amifactory.domain.refusals import FleetSettings, refusals_back
 from amifactory.domain.release import (
     ChangeKind,
     FleetRecord,
@@ -23,7 +25,7 @@ from amifactory.operations.publish import published_by
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from amifactory.domain.fleet import FleetFacts
+    from amifactory.domain.fleet import FleetFacts, InEffect
     from amifactory.domain.release import Release
     from amifactory.operations.workshop import Workshop
 
@@ -47,21 +49,37 @@ def plan_rollback(workshop: Workshop, channel: str, *, to: int | None = None) ->
     return rollback_to(workshop, current, target)
 
 
-def rollback_to(workshop: Workshop, current: Release, target: Release | None) -> Promotion:
+def rollback_to(
+    workshop: Workshop, current: Release, target: Release | None, *, resumed: bool = False
+) -> Promotion:
     """Plans what takes a channel from its current release to another, or to what was before the current one.
+
+    Args:
+        resumed: An earlier run may have begun it, so that an instance refresh under way can be its own.
 
     Raises:
         AwsError: A call was refused.
     """
     goal = target or _before(current)
     facts = gather_facts(workshop, {fleet.fleet: fleet.group for fleet in goal.fleets}, known={})
+    gone = {
+        fleet.fleet
+        for fleet in goal.fleets
+        if facts[fleet.fleet].group is None and fleet.fleet not in workshop.configuration.fleets
+    }
+    amis = {placement.after.ami_id for fleet in goal.fleets for placement in fleet.placements}
+    known = amis if resumed else set(workshop.machine_images.architectures(amis))
     plans = []
     for fleet in goal.fleets:
+        if fleet.fleet in gone:
+            continue
         settings = settings_of(workshop, fleet, current.channel)
         record = _back(workshop, fleet, settings, facts[fleet.fleet])
-        plans.append(
-            describe_move(record, settings, facts[fleet.fleet].group, last=current.fleet(fleet.fleet))
-        )
+        if resumed and (refresh := facts[fleet.fleet].refresh) and refresh.active:
+            record = replace(record, last_refresh=None)
+        refusals = [] if resumed else refusals_back(settings, facts[fleet.fleet], fleet, known=known)
+        last = current.fleet(fleet.fleet)
+        plans.append(describe_move(record, settings, facts[fleet.fleet].group, refusals=refusals, last=last))
     return Promotion(
         kind=ChangeKind.ROLLBACK,
         channel=current.channel,
@@ -69,7 +87,10 @@ def rollback_to(workshop: Workshop, current: Release, target: Release | None) ->
         release=current.number,
         to=target.number if target else None,
         fleets=tuple(plans),
-        untouched=tuple(fleet.fleet for fleet in current.fleets if goal.fleet(fleet.fleet) is None),
+        untouched=(
+            *(fleet.fleet for fleet in current.fleets if goal.fleet(fleet.fleet) is None),
+            *sorted(gone),
+        ),
         parameters=_parameters(workshop, current, target),
     )
 
@@ -123,9 +144,9 @@ def _back(workshop: Workshop, fleet: FleetRecord, settings: FleetSettings, facts
         placements.append(
             replace(
                 placement,
-                pointer=effect.use.pointer,
+                pointer=_pointer(placement, effect),
                 before=Start(ami_id=effect.ami_id or placement.after.ami_id, version=effect.number),
-                after=_after(workshop, placement, effect.number),
+                after=_after(workshop, placement, effect),
                 instance_type=None,
             )
         )
@@ -141,17 +162,25 @@ def _back(workshop: Workshop, fleet: FleetRecord, settings: FleetSettings, facts
     )
 
 
-def _after(workshop: Workshop, placement: Placement, in_effect: int) -> Start:
-    """Returns what a template shall start again; its version anew if somebody has deleted it."""
+def _pointer(placement: Placement, effect: InEffect) -> Pointer:
+    """Returns how a group shall name its version: as it does now, unless that follows whatever is made."""
+    return placement.pointer if effect.use.pointer is Pointer.LATEST else effect.use.pointer
+
+
+def _after(workshop: Workshop, placement: Placement, effect: InEffect) -> Start:
+    """Returns what a template shall start again; its version anew if somebody has deleted it.
+
+    It is not made a second time where that was done already by a run that was cut off.
+    """
     wanted = placement.after
-    if wanted.version in {None, in_effect}:
+    if wanted.version in {None, effect.number}:
         return wanted
     try:
         workshop.launch_templates.versions(placement.template_id, [int(str(wanted.version))])
     except AwsError as error:
         if error_code(error) != "InvalidLaunchTemplateId.VersionNotFound":
             raise
-        return replace(wanted, version=None)
+        return replace(wanted, version=effect.number if effect.ami_id == wanted.ami_id else None)
     return wanted
 
 

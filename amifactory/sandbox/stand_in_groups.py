@@ -18,6 +18,8 @@ INSTANCE_TYPE = "t3.large"
 HEARTBEAT_SECONDS = 120
 """How long a termination hook waits to hear from its worker: those of the source AMI never say anything."""
 REQUIREMENTS = {"VCpuCount": {"Min": 2, "Max": 4}, "MemoryMiB": {"Min": 4096}}
+TEMPLATE_EXISTS = "InvalidLaunchTemplateName.AlreadyExistsException"
+"""EC2 API reference, "Error codes": what CreateLaunchTemplate answers when the name is taken."""
 PARAMETER_LOOKS, PARAMETER_SECONDS = 50, 0.1
 """How often, and how long apart, a parameter is looked for."""
 USER_DATA = base64.b64encode(b"#!/bin/sh\n").decode()
@@ -58,8 +60,7 @@ def make_groups(state: SandboxState, groups: Iterable[StandInGroup], say: Callab
         aws_secret_access_key=state.secret_access_key,
     )
     clients = {
-        name: session.client(name, endpoint_url=state.endpoint)
-        for name in ("ec2", "autoscaling", "ssm")
+        name: session.client(name, endpoint_url=state.endpoint) for name in ("ec2", "autoscaling", "ssm")
     }
     try:
         for group in groups:
@@ -75,16 +76,19 @@ def _make(state: SandboxState, clients: dict[str, Any], group: StandInGroup) -> 
         return False
     template = _template(state, clients, group)
     hooks = {"LifecycleHookSpecificationList": [_hook(group)]} if group.termination_hook else {}
-    scaling.create_auto_scaling_group(
-        AutoScalingGroupName=group.name,
-        MinSize=0,
-        MaxSize=group.largest,
-        DesiredCapacity=group.workers,
-        AvailabilityZones=[f"{state.region}a"],
-        NewInstancesProtectedFromScaleIn=group.protected,
-        **_configuration(template, group),
-        **hooks,
-    )
+    try:
+        scaling.create_auto_scaling_group(
+            AutoScalingGroupName=group.name,
+            MinSize=0,
+            MaxSize=group.largest,
+            DesiredCapacity=group.workers,
+            AvailabilityZones=[f"{state.region}a"],
+            NewInstancesProtectedFromScaleIn=group.protected,
+            **_configuration(template, group),
+            **hooks,
+        )
+    except scaling.exceptions.AlreadyExistsFault:  # another command has made it meanwhile
+        return False
     return True
 
 
@@ -107,11 +111,19 @@ def _template(state: SandboxState, clients: dict[str, Any], group: StandInGroup)
         )
         _wait_for(clients["ssm"], parameter)
         data["ImageId"] = f"resolve:ssm:{parameter}"
-    made = ec2.create_launch_template(
-        LaunchTemplateName=group.name, ClientToken=f"sandbox-{group.name}"[:64], LaunchTemplateData=data
-    )
     version = group.version if group.version.startswith("$") else "1"
-    return {"LaunchTemplateId": made["LaunchTemplate"]["LaunchTemplateId"], "Version": version}
+    return {"LaunchTemplateId": _template_id(ec2, group.name, data), "Version": version}
+
+
+def _template_id(ec2: Any, name: str, data: dict[str, Any]) -> str:
+    """Makes a launch template unless there is one of that name; returns its id."""
+    try:
+        made = ec2.create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)["LaunchTemplate"]
+    except ec2.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != TEMPLATE_EXISTS:
+            raise
+        (made,) = ec2.describe_launch_templates(LaunchTemplateNames=[name])["LaunchTemplates"]
+    return str(made["LaunchTemplateId"])
 
 
 def _wait_for(ssm: Any, parameter: str) -> None:

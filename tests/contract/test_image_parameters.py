@@ -130,3 +130,29 @@ def test_a_label_on_the_oldest_of_100_versions_refuses_the_next(
     world.work.wait(5)
     assert ssm.get_parameter(Name=f"{name}:production")["Parameter"]["Version"] == 100
     assert code(ssm.get_parameter, Name=f"{name}:1") == "ParameterVersionNotFound"
+
+
+def test_a_name_may_begin_with_a_slash_and_have_no_other(ssm: Any, world: World) -> None:
+    """PutParameter, Name: "For parameters in a hierarchy, you must include a leading forward slash"."""
+    for _ in range(2):
+        ssm.put_parameter(
+            Name="/plain", Value=SOURCE, Type="String", DataType="aws:ec2:image", Overwrite=True
+        )
+        world.work.wait(5)
+    found = ssm.get_parameter(Name="/plain")["Parameter"]
+    assert (found["Value"], found["Version"]) == (SOURCE, 2)
+
+
+def test_values_by_version_or_label_say_which(
+    ssm: Any, name: str, settle: Callable[..., int], world: World
+) -> None:
+    """GetParameters, Parameter, Selector: "the version number or the label used to retrieve the value"."""
+    del world
+    settle(SOURCE)
+    settle(SOURCE, Overwrite=True)
+    ssm.label_parameter_version(Name=name, ParameterVersion=1, Labels=["live"])
+    asked = [name, f"{name}:2", f"{name}:live", f"{name}:absent"]
+    answer = ssm.get_parameters(Names=asked)
+    found = {(one["Name"], one.get("Selector"), one["Version"]) for one in answer["Parameters"]}
+    assert found == {(name, None, 2), (name, ":2", 2), (name, ":live", 1)}
+    assert answer["InvalidParameters"] == [f"{name}:absent"]

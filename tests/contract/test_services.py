@@ -8,7 +8,11 @@ from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore import xform_name
 from botocore.exceptions import ClientError
+from moto.ec2.responses import EC2Response
+
+from amifactory.sandbox.moto_services import EC2
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +20,11 @@ if TYPE_CHECKING:
     from amifactory.sandbox.ec2_world import World
 
 SOURCE = "ami-0debdebdebdebdeb0"
+
+
+def test_every_operation_of_ec2_that_is_served_exists(world: World) -> None:
+    del world  # served: its own operations are in moto's place
+    assert [name for name in sorted(EC2) if not hasattr(EC2Response, xform_name(name))] == []
 
 
 def test_the_default_vpc_is_the_network_the_instances_are_in(ec2: Any) -> None:

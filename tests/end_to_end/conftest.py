@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.request
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parents[1]
 FACTORIES = TESTS / "factories"
 SHARED = TESTS.parent / "images" / "_shared"
+PATIENCE = 60.0
 ALIVE = ["pending", "running", "stopping", "stopped"]
 HOOKS = TESTS.parent / "hooks" / "instance"
 ON_SOURCE_AMI = (FACTORIES / "single/images/base/build.pkr.hcl").read_text()
@@ -47,8 +49,24 @@ class Sandbox:
         return self._client("s3")
 
     @cached_property
+    def scaling(self) -> Any:
+        return self._client("autoscaling")
+
+    @cached_property
     def secrets(self) -> Any:
         return self._client("secretsmanager")
+
+    @cached_property
+    def ssm(self) -> Any:
+        return self._client("ssm")
+
+    @staticmethod
+    def wait_for(true: Callable[[], object]) -> None:
+        """Waits until something is true."""
+        deadline = time.monotonic() + PATIENCE
+        while not true():
+            assert time.monotonic() < deadline, f"it did not come to be within {PATIENCE} s"
+            time.sleep(0.1)
 
     def tags(self, ami_id: str) -> dict[str, str]:
         """Returns an AMI's tags, their common prefix left out."""
@@ -71,12 +89,86 @@ class Sandbox:
         """Returns the calls since they were forgotten, as ``ec2:DescribeImages``, sorted."""
         return sorted(f"{call['service']}:{call['operation']}" for call in self._ask("GET", "calls"))
 
+    def changing_calls(self) -> list[str]:
+        """Returns those of the calls that changed something, or tried to."""
+        return sorted(
+            f"{call['service']}:{call['operation']}" for call in self._ask("GET", "calls") if call["changes"]
+        )
+
+    def hold(self, operation: str, *, after: bool, nth: int = 1) -> None:
+        """Holds the nth call of an operation from now on, before or after it is done."""
+        effect = "hold-after" if after else "hold-before"
+        self._ask("POST", "failures", {"operation": operation, "effect": effect, "nth": nth})
+
+    def wait_until_held(self) -> None:
+        """Waits until a call is held."""
+        self.wait_for(lambda: self._ask("GET", "held"))
+
+    def wait_until_none_is_held(self) -> None:
+        """Waits until the clients of all calls that were held are gone."""
+        self.wait_for(lambda: not self._ask("GET", "held"))
+
     def fail(self, operation: str, code: str, message: str = "so the test says", **more: Any) -> None:
         """Makes the next call of an operation fail."""
         self._ask("POST", "failures", {"operation": operation, "code": code, "message": message, **more})
 
     def forget_failures(self) -> None:
         self._ask("DELETE", "failures")
+
+    def workers(self, group: str) -> dict[str, str]:
+        """Returns a group's workers, by id, with the AMI that each was launched from."""
+        ids = list(self.lifecycle_states(group))
+        if not ids:
+            return {}
+        reservations = self.ec2.describe_instances(InstanceIds=ids)["Reservations"]
+        instances = [instance for entry in reservations for instance in entry["Instances"]]
+        return {instance["InstanceId"]: instance["ImageId"] for instance in instances}
+
+    def lifecycle_states(self, group: str) -> dict[str, str]:
+        """Returns the lifecycle states of a group's workers, by id."""
+        members = self._group(group)["Instances"]
+        return {member["InstanceId"]: member["LifecycleState"] for member in members}
+
+    def in_service(self, group: str) -> bool:
+        """Returns whether a group has the workers that it wants, all of them in service."""
+        states = list(self.lifecycle_states(group).values())
+        return states == ["InService"] * int(self._group(group)["DesiredCapacity"])
+
+    def starts(self, group: str) -> tuple[str, str]:
+        """Returns the AMI that a group starts, and the version of its launch template that says so."""
+        template = self._group(group)["LaunchTemplate"]
+        found = self.ec2.describe_launch_template_versions(
+            LaunchTemplateId=template["LaunchTemplateId"], Versions=[template["Version"]]
+        )
+        return found["LaunchTemplateVersions"][0]["LaunchTemplateData"]["ImageId"], template["Version"]
+
+    def shell(self, instance_id: str, command: str) -> str:
+        """Returns what a command prints, run as root in an instance."""
+        container = f"amifactory-{self.state['id']}-{instance_id}"
+        asked = ["docker", "exec", container, "sh", "-c", command]
+        return subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+
+    def containers(self) -> set[str]:
+        """Returns the ids of the instances that Docker runs."""
+        label = f"label=amifactory.sandbox={self.state['id']}"
+        names = ["docker", "ps", "--filter", label, "--format", "{{.Names}}"]
+        listed = subprocess.run(names, capture_output=True, text=True, check=True).stdout.split()
+        return {"i-" + name.rpartition("-i-")[2] for name in listed if "-i-" in name}
+
+    def end_groups(self) -> None:
+        """Ends worker groups with all that belongs to them, so that a factory's fleets begin anew."""
+        for group in self.scaling.describe_auto_scaling_groups()["AutoScalingGroups"]:
+            name = group["AutoScalingGroupName"]
+            self.scaling.delete_auto_scaling_group(AutoScalingGroupName=name, ForceDelete=True)
+        self.wait_for(lambda: not self.scaling.describe_auto_scaling_groups()["AutoScalingGroups"])
+        for template in self.ec2.describe_launch_templates()["LaunchTemplates"]:
+            self.ec2.delete_launch_template(LaunchTemplateId=template["LaunchTemplateId"])
+        for parameter in self.ssm.get_parameters_by_path(Path="/amifactory", Recursive=True)["Parameters"]:
+            self.ssm.delete_parameter(Name=parameter["Name"])
+        bucket = self.state["state_bucket"]
+        for kept in ("channels/", "releases/"):
+            for found in self.s3.list_objects_v2(Bucket=bucket, Prefix=kept).get("Contents", []):
+                self.s3.delete_object(Bucket=bucket, Key=found["Key"])
 
     def sweep(self) -> list[str]:
         """Removes what builds and verifications left running, and says what that was."""
@@ -113,6 +205,10 @@ class Sandbox:
             return dict(response.headers), text
         finally:
             connection.close()
+
+    def _group(self, name: str) -> Any:
+        found = self.scaling.describe_auto_scaling_groups(AutoScalingGroupNames=[name])
+        return found["AutoScalingGroups"][0]
 
     def _client(self, service: Any) -> Any:
         return boto3.client(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 IMAGES = {"base-docker", "infra-tools", "java", "node"}
+WORKERS = {"docker", "infra-tools", "java", "node"}
+"""The fleets of the channel ``production``."""
 
 
 def commands(chapter: str) -> list[list[str]]:
@@ -28,6 +30,12 @@ def commands(chapter: str) -> list[list[str]]:
     blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
     lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
     return [line[1:] for line in lines if line[:1] == ["amifactory"]]
+
+
+def demo_steps() -> list[list[str]]:
+    """Returns the amifactory commands with which ``make demo`` uses the factory as it is."""
+    lines = re.findall(r"^factory (.+?)(?: \|\| .*)?$", (ROOT / ".ci/demo").read_text(), re.MULTILINE)
+    return [shlex.split(line) for line in lines]
 
 
 @pytest.fixture
@@ -59,13 +67,20 @@ def output(*command: str) -> list[str]:
 def test_the_chapter_to_try_it(checkout: Path, make_cli: Any) -> None:
     cli = make_cli(root=checkout, sandbox=False)
     recipe = (ROOT / "Makefile").read_text().partition("\ndemo:")[2].partition("\n\n")[0]
-    assert "$(BIN)/amifactory --sandbox build\n" in recipe
-
-    first = cli.run("--sandbox", "build", "--json").expect(0)
+    assert "\n\t@.ci/demo" in recipe
+    build, to_staging, to_production, *_, take_back = (
+        step for step in demo_steps() if step[0] in {"build", "promote", "rollback"}
+    )
+    first = cli.run("--sandbox", *build, "--json").expect(0)
     assert set(first.builds) == IMAGES
     assert {build["action"] for build in first.builds.values()} == {"built"}
     base = first.builds["base-docker"]["ami_id"]
     assert {build["parent"] for name, build in first.builds.items() if name != "base-docker"} == {base}
+
+    assert to_staging[:3] == ["promote", "--channel", "staging"]
+    assert to_production[:3] == ["promote", "--channel", "production"]
+    for step in (to_staging, to_production):
+        cli.run("--sandbox", *step).expect(0)
 
     ends = {tuple(command): cli.run(*command).expect(0) for command in commands("Try it")}
     assert "Nothing to do." in ends["--sandbox", "plan"].stdout
@@ -74,6 +89,14 @@ def test_the_chapter_to_try_it(checkout: Path, make_cli: Any) -> None:
     assert "verified" in ends["--sandbox", "verify", "node"].stdout
     assert "4 images are valid" in ends["validate",].stdout
     assert "http://127.0.0.1:" in ends["sandbox", "status"].stdout
+    shown = [line.split() for line in ends["--sandbox", "status"].stdout.splitlines()]
+    assert {line[0] for line in shown if line[1:3] == ["production", "2"]} == WORKERS
+    assert ends["--sandbox", "releases"].stdout.count("current") == len(("staging", "production"))
+
+    assert take_back[:3] == ["rollback", "--channel", "staging"]
+    cli.run("--sandbox", *take_back).expect(0)
+    channels = cli.run("--sandbox", "status", "--json").expect(0).json["channels"]
+    assert [channel["release"] for channel in channels] == [None, 2]
 
     script = checkout / "images/node/provision/install-node.sh"
     script.write_text(script.read_text() + "\n# changed\n")

@@ -95,6 +95,7 @@ class Account:
     Attributes:
         endpoint: The sandbox's AWS.
         root: The factory.
+        connect: Makes a session.
     """
 
     endpoint: str
@@ -104,10 +105,11 @@ class Account:
     clock: Clock
     warnings: list[str] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    connect: Callable[..., AwsSession] = AwsSession
 
     def session(self) -> AwsSession:
         """Returns a session with clients of its own."""
-        return AwsSession(
+        return self.connect(
             region=self.settings.region,
             endpoint_url=self.endpoint,
             credentials=(self.settings.access_key_id, self.settings.secret_access_key),
@@ -174,7 +176,9 @@ class Account:
             )["ImageId"]
         )
         self.world.work.wait(5)
-        self._moto_image(ami_id).architecture = architecture.value  # as if copied from such a one
+        made = self._moto_image(ami_id)
+        made.architecture = architecture.value  # as if copied from such a one
+        made.creation_date += timedelta(seconds=number)  # no two in the same second
         tags = identity_tags(
             factory="example",
             target=target,
@@ -267,9 +271,25 @@ def forget() -> None:
 
 
 @pytest.fixture
-def account(tmp_path: Path) -> Iterator[Account]:
-    """Returns an account with nothing in it but the source AMI."""
+def make_account(tmp_path: Path) -> Callable[..., Account]:
+    """Returns what makes an account of a world and its clock: test files cannot import each other."""
     forget()
+
+    def make(*, settings: ServerSettings, take_along: Callable[[float], None], **given: Any) -> Account:
+        return Account(
+            endpoint=f"http://127.0.0.1:{settings.port}",
+            settings=settings,
+            root=tmp_path,
+            clock=Clock(take_along=take_along),
+            **given,
+        )
+
+    return make
+
+
+@pytest.fixture
+def account(make_account: Callable[..., Account]) -> Iterator[Account]:
+    """Returns an account with nothing in it but the source AMI."""
     machines = RememberedMachines()
     machines.gate.set()
     settings = local_settings()
@@ -281,13 +301,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
         urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
 
     with serve(machines, settings) as world:
-        yield Account(
-            endpoint=endpoint,
-            settings=settings,
-            world=world,
-            root=tmp_path,
-            clock=Clock(take_along=take_along),
-        )
+        yield make_account(settings=settings, take_along=take_along, world=world)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,3 +387,18 @@ def groups(account: Account) -> Callable[..., None]:
         account.settle()
 
     return make
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Says how many cases of changes that were cut off were run, and how many survived."""
+    counts = [
+        value
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        for name, value in getattr(report, "user_properties", ())
+        if name == "cut off"
+    ]
+    if counts:
+        cases, survived = (sum(some) for some in zip(*counts, strict=True))
+        terminalreporter.section("changes cut off")
+        terminalreporter.line(f"{cases} cases run, {survived} survived")

@@ -318,12 +318,12 @@ def test_a_channel_that_is_not_the_first_takes_no_newest_builds(
 def test_without_a_terminal_and_without_yes_nothing_is_changed(
     staging: Any, command: Callable[..., Any]
 ) -> None:
-    staging.build("node")
+    ami_id = staging.build("node")
     staging.ask("DELETE", "calls")
     ran = command("promote", "--channel", "staging")
     assert ran.code == ExitCode.REFUSED
     assert ran.error == "nothing was changed: there is no terminal to ask on\nAdd: --yes"
-    assert "ci-node" in ran.stderr  # the plan was shown
+    assert ami_id in ran.stderr  # the plan was shown
     assert staging.changing_calls() == []
 
 
@@ -356,3 +356,40 @@ def test_an_arm64_fleet_wants_an_arm64_build(staging: Any, refused: Callable[...
     assert refused("--channel", "staging")["node"] == [
         "no-build: ci-node starts arm64 workers, for which node has no build to promote"
     ]
+
+
+def test_a_rollback_that_could_not_be_done_is_not_begun(staging: Any, command: Callable[..., Any]) -> None:
+    gone = staging.build("node")
+    staging.promote("staging")
+    staging.build("node")
+    staging.promote("staging")
+    scaling = staging.kept.autoscaling
+    scaling.suspend_processes(AutoScalingGroupName="ci-node", ScalingProcesses=["Launch"])
+    staging.kept.ec2.deregister_image(ImageId=gone)
+    staging.ask("DELETE", "calls")
+    ran = command("rollback", "--channel", "staging", "--yes")
+    assert ran.code == ExitCode.REFUSED
+    assert "suspended, so a refresh would not get on: Launch" in ran.stderr
+    assert f"{gone}, which ci-node started then, is gone" in ran.stderr
+    assert staging.changing_calls() == []
+    assert staging.workshop(staging.kept).channels.state("staging").change is None
+
+
+def test_a_rollback_of_a_group_with_another_template_is_refused(
+    staging: Any, command: Callable[..., Any]
+) -> None:
+    staging.build("node")
+    staging.promote("staging")
+    other = staging.kept.ec2.create_launch_template(
+        LaunchTemplateName="other",
+        LaunchTemplateData={"ImageId": staging.settings.source_ami_id, "InstanceType": "t3.large"},
+    )["LaunchTemplate"]["LaunchTemplateId"]
+    staging.kept.autoscaling.update_auto_scaling_group(
+        AutoScalingGroupName="ci-node", LaunchTemplate={"LaunchTemplateId": other, "Version": "1"}
+    )
+    staging.ask("DELETE", "calls")
+    ran = command("rollback", "--channel", "staging", "--yes")
+    assert ran.code == ExitCode.REFUSED
+    assert "group ci-node is not as it was: it does not use ci-node any more" in ran.stderr
+    assert "it also uses other" in ran.stderr
+    assert staging.changing_calls() == []

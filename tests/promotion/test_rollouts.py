@@ -14,10 +14,12 @@ from amifactory.operations.promote import PromotionRequest, plan_promotion
 from amifactory.operations.rollback import plan_rollback
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 STAGING = 'channel "staging" {}\n'
 LAUNCH_FIRST = 'min_healthy = "100%"\n'
+WELL = 'command = ["/usr/bin/test", "!", "-e", "unwell"]'
+"""A health command that fails once there is a file of that name in the factory."""
 
 
 def fleet(
@@ -32,7 +34,8 @@ def fleet(
     preferences = f"refresh {{\n{refresh}\n}}\n" if rollout == "refresh" else ""
     return (
         f'fleet "{name}" {{\nimage = "node"\ngroup = "ci-{name}"\nchannel = "staging"\n'
-        f'rollout = "{rollout}"\n{more}\n{preferences}sandbox {{\n{sandbox}\n}}\nhealth {{\n{health}\n}}\n}}\n'
+        f'rollout = "{rollout}"\n{more}\n{preferences}'
+        f"sandbox {{\n{sandbox}\n}}\nhealth {{\n{health}\n}}\n}}\n"
     )
 
 
@@ -52,8 +55,24 @@ class Watcher:
             act()
 
     def finished(self, fleet: str, what: str) -> None:
-        """Notes how a fleet ended."""
-        self.told.append(f"{fleet}: {what}")
+        """Likewise of how a fleet ended."""
+        self.step(fleet, what)
+
+
+@dataclass(frozen=True)
+class Watchers:
+    """Progress that several watch."""
+
+    watchers: Sequence[Watcher]
+
+    def step(self, fleet: str, what: str) -> None:
+        """Tells all of them."""
+        for watcher in self.watchers:
+            watcher.step(fleet, what)
+
+    def finished(self, fleet: str, what: str) -> None:
+        """Tells all of them."""
+        self.step(fleet, what)
 
 
 @pytest.fixture
@@ -73,13 +92,13 @@ def make(account: Any, groups: Callable[[], None]) -> Callable[..., Any]:
     return make
 
 
-def promote(account: Any, watcher: Watcher | None = None, **options: Any) -> Any:
+def promote(account: Any, *watchers: Watcher, **options: Any) -> Any:
     """Builds and promotes, watched."""
     account.build("node")
     workshop = account.workshop(account.kept, **options)
     planned = plan_promotion(workshop, PromotionRequest(channel="staging"))
     assert planned.all_refusals == ()
-    change = replace(account.change(workshop), progress=watcher or Watcher(), parallel=1)
+    change = replace(account.change(workshop), progress=Watchers(watchers), parallel=1)
     return change.promote(planned)
 
 
@@ -102,8 +121,20 @@ def placed(account: Any) -> dict[str, Any]:
             )
             for row in status.fleets
         },
+        "workers": workers_amis(account),
         "published": {name: ssm.get_parameter(Name=name)["Parameter"]["Value"] for name in names},
     }
+
+
+def workers_amis(account: Any) -> dict[str, list[str]]:
+    """Returns the AMIs of each group's workers."""
+    found: dict[str, list[str]] = {}
+    for reservation in account.kept.ec2.describe_instances()["Reservations"]:
+        for instance in reservation["Instances"]:
+            tags = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+            if instance["State"]["Name"] == "running":
+                found.setdefault(tags["aws:autoscaling:groupName"], []).append(instance["ImageId"])
+    return found
 
 
 def alarm(account: Any, state: str) -> None:
@@ -132,7 +163,7 @@ def image_of(account: Any, template: str, version: str) -> str:
 
 
 def test_each_architecture_gets_its_own_build_where_it_belongs(make: Callable[..., Any]) -> None:
-    """Auto Scaling user guide, "Use multiple launch templates": an override may have a template of its own."""
+    """Auto Scaling user guide, "Use multiple launch templates": an override may have its own."""
     account = make(fleet("mixed"), release=False)
     ec2, scaling = account.kept.ec2, account.kept.autoscaling
     old_arm = account.build("node", architecture=Architecture.ARM64)
@@ -177,21 +208,26 @@ def test_each_architecture_gets_its_own_build_where_it_belongs(make: Callable[..
 
 def test_a_failing_canary_keeps_the_other_fleets_untouched(make: Callable[..., Any]) -> None:
     account = make(
-        fleet("one"), fleet("canary", more="canary = true", health='command = ["/bin/false"]'), fleet("two")
+        fleet("one", sandbox='version = "parameter"\nworkers = 1'),
+        fleet("canary", more="canary = true", health=WELL),
+        fleet("two"),
     )
     before = placed(account)
-    raised = []
+    workers = worker_ids(account, "ci-one") + worker_ids(account, "ci-two")
     watcher = Watcher()
+    (account.root / "unwell").touch()
     with pytest.raises(RolledBackError) as caught:
         promote(account, watcher)
-    raised.append(caught.value)
-    assert "channel staging is back the way it was: fleet canary: /bin/false failed (1)" in str(caught.value)
+    assert "channel staging is back the way it was: fleet canary: /usr/bin/test failed (1)" in str(
+        caught.value
+    )
     assert caught.value.hint == "More: amifactory releases show 2"
     assert placed(account) == before
+    assert worker_ids(account, "ci-one") + worker_ids(account, "ci-two") == workers
     assert not any("version" in said for said in watcher.told if not said.startswith("canary"))
     release = account.workshop(account.kept).releases.get(2)
     assert release.state is ReleaseState.FAILED
-    assert release.failure == "fleet canary: /bin/false failed (1)"
+    assert release.failure == "fleet canary: /usr/bin/test failed (1)"
     assert {record.step for record in release.fleets} == {Step.RESTORED}
     assert account.warnings[0].startswith("Failed: fleet canary")
 
@@ -204,9 +240,10 @@ def test_every_kind_of_group_that_was_moved_is_put_back(make: Callable[..., Any]
         fleet("parameter", sandbox='version = "parameter"\nworkers = 1'),
         fleet("empty", sandbox=""),
         fleet("passive", rollout="passive"),
-        fleet("last", health='command = ["/bin/false"]'),
+        fleet("last", health=WELL),
     )
     before = placed(account)
+    (account.root / "unwell").touch()
     with pytest.raises(RolledBackError):
         promote(account)
     after = placed(account)
@@ -217,7 +254,7 @@ def test_every_kind_of_group_that_was_moved_is_put_back(make: Callable[..., Any]
 
 
 def test_aws_puts_back_what_it_can_and_no_second_refresh_is_started(make: Callable[..., Any]) -> None:
-    """Auto Scaling user guide, "Undo changes with a rollback": AutoRollback of a refresh whose alarm goes off."""
+    """Auto Scaling user guide, "Undo changes with a rollback": AutoRollback when an alarm goes off."""
     account = make(fleet("node", sandbox="workers = 2", health='alarms = ["errors"]'), release=False)
     alarm(account, "OK")
     account.build("node")
@@ -225,11 +262,33 @@ def test_aws_puts_back_what_it_can_and_no_second_refresh_is_started(make: Callab
     before = placed(account)
     account.ask("DELETE", "calls")
     watcher = Watcher(at="instance refresh InProgress", act=lambda: alarm(account, "ALARM"))
-    with pytest.raises(RolledBackError, match="ended RollbackSuccessful.*errors went into ALARM"):
+    with pytest.raises(RolledBackError, match=r"ended RollbackSuccessful: .*errors went into ALARM"):
         promote(account, watcher)
     assert placed(account) == before
     assert account.changing_calls().count("StartInstanceRefresh") == 1
     assert newest_refresh(account, "ci-node")["Status"] == "RollbackSuccessful"
+
+
+def test_the_alarm_that_calls_a_release_back_does_not_stop_its_way_back(make: Callable[..., Any]) -> None:
+    account = make(
+        fleet("one", health='alarms = ["errors"]'),
+        fleet("two", sandbox='version = "$Default"\nworkers = 1', health='alarms = ["errors"]'),
+        release=False,
+    )
+    alarm(account, "OK")
+    account.build("node")
+    account.promote("staging")
+    before = placed(account)
+    watcher = Watcher(at="making version", act=lambda: alarm(account, "ALARM"))
+    with pytest.raises(RolledBackError, match=r"fleet two: its instance refresh ended Failed: .*errors"):
+        promote(account, watcher)
+    assert placed(account) == before
+
+    alarm(account, "OK")
+    promote(account)
+    alarm(account, "ALARM")
+    account.roll_back("staging")
+    assert placed(account)["workers"] == before["workers"]
 
 
 def test_workers_that_do_not_start_put_all_fleets_back(make: Callable[..., Any]) -> None:
@@ -237,14 +296,17 @@ def test_workers_that_do_not_start_put_all_fleets_back(make: Callable[..., Any])
     account = make(fleet("first"), fleet("broken", sandbox='version = "$Default"\nworkers = 1'))
     before = placed(account)
 
+    watcher = Watcher(at="failed", act=lambda: account.ask("DELETE", "failures"))
+
     def break_machines() -> None:
         fail(account, "launch", service="machine", times=10_000)
 
-    watcher = Watcher(at="making version", act=break_machines)
-    with pytest.raises(RolledBackError, match="fleet broken: its instance refresh ended Failed"):
-        promote(account, watcher, polling_seconds=60)
-    assert watcher.act is None
-    account.ask("DELETE", "failures")
+    beginning = Watcher(at="making version", act=break_machines)
+    with pytest.raises(
+        RolledBackError, match=r"fleet broken: its instance refresh ended Failed: .* one hour$"
+    ):
+        promote(account, beginning, watcher, polling_seconds=60)
+    assert beginning.act is watcher.act is None
     assert placed(account) == before
 
 
@@ -260,14 +322,15 @@ def test_a_refresh_past_its_deadline_is_ended_and_undone(make: Callable[..., Any
 
 
 def test_a_way_back_that_fails_is_loud_and_can_be_gone_on_with(make: Callable[..., Any]) -> None:
-    account = make(fleet("done"), fleet("last", health='command = ["/bin/false"]'))
+    account = make(fleet("done"), fleet("last", health=WELL))
     before = placed(account)
-    watcher = Watcher(at="running /bin/false", act=lambda: fail(account, "StartInstanceRefresh"))
+    (account.root / "unwell").touch()
+    watcher = Watcher(at="running /usr/bin/test", act=lambda: fail(account, "StartInstanceRefresh"))
     with pytest.raises(HalfDoneError) as caught:
         promote(account, watcher)
-    assert str(caught.value).startswith(
-        "channel staging is NOT back the way it was. First: fleet last: /bin/false failed (1). Then: AWS denied"
-    )
+    said = str(caught.value)
+    assert said.startswith("channel staging: NOT back the way it was. First: fleet last: /usr/bin/test ")
+    assert "Then: AWS denied autoscaling:StartInstanceRefresh" in said
     assert "amifactory promote --channel staging --resume" in str(caught.value.hint)
     state = account.workshop(account.kept).channels.state("staging")
     assert (state.release, state.lock) == (1, None)
@@ -407,6 +470,83 @@ def test_a_fleet_added_or_removed_between_releases_is_left_alone_by_a_rollback(
     assert after["fleets"]["stays", "x86_64"] == before["fleets"]["stays", "x86_64"]
     assert after["fleets"]["added", "x86_64"] == at_second["fleets"]["added", "x86_64"]
     assert after["published"] == before["published"]
+
+
+def test_a_fleet_that_is_gone_for_good_does_not_stop_a_rollback(
+    make: Callable[..., Any], groups: Callable[[], None]
+) -> None:
+    account = make(fleet("stays"), fleet("removed", sandbox=""))
+    before = placed(account)
+    account.configure(STAGING + fleet("stays"))
+    account.kept.autoscaling.delete_auto_scaling_group(AutoScalingGroupName="ci-removed")
+    groups()
+    promote(account)
+    planned = plan_rollback(account.workshop(account.kept), "staging")
+    assert (planned.untouched, planned.all_refusals) == (("removed",), ())
+    assert account.roll_back("staging").number == 1
+    assert placed(account)["fleets"]["stays", "x86_64"] == before["fleets"]["stays", "x86_64"]
+
+
+def test_a_label_is_moved_and_moved_back(make: Callable[..., Any]) -> None:
+    """EC2 user guide, "Use a Systems Manager parameter instead of an AMI ID": ``resolve:ssm:name:label``."""
+    account = make(fleet("node"), release=False)
+    ssm, ec2 = account.kept.ssm, account.kept.ec2
+    source = account.settings.source_ami_id
+    ssm.put_parameter(Name="/ci/node", Value=source, Type="String", DataType="aws:ec2:image")
+    account.world.work.wait(5)
+    ssm.label_parameter_version(Name="/ci/node", ParameterVersion=1, Labels=["live"])
+    ec2.create_launch_template_version(
+        LaunchTemplateName="ci-node",
+        SourceVersion="1",
+        LaunchTemplateData={"ImageId": "resolve:ssm:/ci/node:live"},
+    )
+    account.kept.autoscaling.update_auto_scaling_group(
+        AutoScalingGroupName="ci-node", LaunchTemplate={"LaunchTemplateName": "ci-node", "Version": "2"}
+    )
+    before = placed(account)
+    build = account.build("node")
+    account.promote("staging")
+    found = placed(account)
+    assert found["fleets"]["node", "x86_64"][:2] == (build, 2)
+    assert found["workers"] == {"ci-node": [build]}
+    assert ssm.get_parameter(Name="/ci/node:live")["Parameter"]["Value"] == build
+    account.roll_back("staging")
+    after = placed(account)
+    assert [after[what] for what in ("release", "workers", "published")] == [None, before["workers"], {}]
+    assert ssm.get_parameter(Name="/ci/node:live")["Parameter"]["Value"] == source
+
+
+def test_a_policy_of_numbers_and_defaults_is_moved_in_both_ways(make: Callable[..., Any]) -> None:
+    account = make(fleet("node"), release=False)
+    data = {"ImageId": account.settings.source_ami_id, "InstanceType": "t3.medium"}
+    account.kept.ec2.create_launch_template(LaunchTemplateName="other", LaunchTemplateData=data)
+    account.kept.autoscaling.update_auto_scaling_group(
+        AutoScalingGroupName="ci-node",
+        MixedInstancesPolicy={
+            "LaunchTemplate": {
+                "LaunchTemplateSpecification": {"LaunchTemplateName": "ci-node", "Version": "1"},
+                "Overrides": [
+                    {"InstanceType": "t3.large"},
+                    {
+                        "InstanceType": "t3.medium",
+                        "LaunchTemplateSpecification": {
+                            "LaunchTemplateName": "other",
+                            "Version": "$Default",
+                        },
+                    },
+                ],
+            }
+        },
+    )
+    build = account.build("node")
+    account.promote("staging")
+    account.settle()
+    rows = account.status().fleets
+    assert {row.ami_id for row in rows} == {build}
+    assert not any(row.drift for row in rows)
+    assert workers_amis(account) == {"ci-node": [build]}
+    default = account.kept.ec2.describe_launch_templates(LaunchTemplateNames=["other"])["LaunchTemplates"][0]
+    assert default["DefaultVersionNumber"] == 2
 
 
 def worker_ids(account: Any, group: str) -> list[str]:

@@ -55,3 +55,24 @@ def secrets_manager(session: AwsSession) -> Iterator[Stubber]:
     with Stubber(session.secrets_manager) as stubber:
         yield stubber
         stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def autoscaling(session: AwsSession) -> Iterator[Stubber]:
+    with Stubber(session.autoscaling) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def cloudwatch(session: AwsSession) -> Iterator[Stubber]:
+    with Stubber(session.cloudwatch) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+@pytest.fixture
+def ssm(session: AwsSession) -> Iterator[Stubber]:
+    with Stubber(session.ssm) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()

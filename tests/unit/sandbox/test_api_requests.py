@@ -8,14 +8,12 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from botocore import xform_name
 from botocore.parsers import create_parser
 from botocore.session import get_session
-from moto.ec2.responses import EC2Response
 
 from amifactory.sandbox.moto_errors import error_reply, internal_error_reply, not_implemented_reply
 from amifactory.sandbox.moto_requests import AwsRequest, read_request
-from amifactory.sandbox.moto_services import EC2, refusal
+from amifactory.sandbox.moto_services import refusal
 
 
 def environ(service: str, *, body: bytes = b"", **more: Any) -> dict[str, Any]:
@@ -140,7 +138,3 @@ def test_what_is_refused_says_why() -> None:
     assert "SetDesiredCapacity" in (refusal("autoscaling", "PutScalingPolicy") or "")
     assert "instance refresh" in (refusal("autoscaling", "DescribePolicies") or "")
     assert "CreateImage" in (refusal("ec2", "RegisterImage") or "")
-
-
-def test_every_operation_of_ec2_that_is_served_exists_in_moto() -> None:
-    assert [name for name in sorted(EC2) if not hasattr(EC2Response, xform_name(name))] == []
