@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from measure import Bench
 
 CALLS = 6
-"""What one more fleet may cost."""
+"""What a fleet may cost; what a promotion of one fleet makes beside that is a row of its own."""
 SIZES = (25, 50, 100)
 LINEAR = 1.2
-"""How much longer a call may take with four times the fleets."""
+"""How much more time a fleet may take among four times as many."""
 FEW, MORE = 10, 30
 """Fleets of each kind; the difference tells what one costs. Of more, versions are asked for together."""
 
@@ -41,7 +41,7 @@ def _kinds(account: FleetAccount) -> Iterator[Measurement]:
     asked = promote_all(account, channels)
     for at, kind in enumerate(KINDS):
         few, more = asked[2 * at : 2 * at + 2]
-        yield _count(f"AWS calls for each fleet more, {kind}", each_more(few, more, MORE - FEW), CALLS)
+        yield _calls_each(f"{kind}, {FEW} to {MORE} fleets", each_more(few, more, MORE - FEW))
 
 
 def _sizes(account: FleetAccount, rounds: int) -> Iterator[Measurement]:
@@ -52,15 +52,15 @@ def _sizes(account: FleetAccount, rounds: int) -> Iterator[Measurement]:
     taken = list(zip(*(promote_all(account, channels) for _ in range(rounds)), strict=True))
     *_, half, whole = (of_size[-1] for of_size in taken)
     more = each_more(half, whole, SIZES[-1] - SIZES[-2])
-    yield _count(f"AWS calls for each fleet more, {SIZES[-2]} to {SIZES[-1]}", more, CALLS)
-    yield _count(f"AWS calls of {SIZES[-1]} fleets", len(whole.calls), None)
-    yield _count("AWS calls of 1 fleet", len(taken[0][-1].calls), None)
+    yield _calls_each(f"pinned, {SIZES[-2]} to {SIZES[-1]} fleets", more)
+    yield _calls(f"AWS calls, {SIZES[-1]} fleets", len(whole.calls))
+    yield _calls("AWS calls, 1 fleet", len(taken[0][-1].calls))
     for clock, limit in (("processor", LINEAR), ("wall", None)):
-        costs = call_seconds(taken, clock)
+        costs = fleet_seconds([_least(of_size, clock) for of_size in taken], (1, *SIZES))
         for size, cost, most in zip(SIZES[1:], costs[1:], (None, limit), strict=True):
             yield Measurement(
                 benchmark="promotion",
-                what=f"{clock} time for each call, {size} fleets / {SIZES[0]} fleets",
+                what=f"{clock} time of each fleet, {size} fleets / {SIZES[0]} fleets",
                 value=cost / costs[0],
                 unit="x",
                 limit=most,
@@ -81,17 +81,10 @@ def each_more(few: Asked, more: Asked, fleets: int) -> float:
     return (len(more.calls) - len(few.calls)) / fleets
 
 
-def call_seconds(taken: Sequence[Sequence[Asked]], clock: str) -> list[float]:
-    """Returns the seconds of a call for each size but the first, which is taken off: one fleet's.
-
-    The least of the rounds counts, as other processes only ever add to it.
-
-    Args:
-        taken: Rounds of each size.
-        clock: ``processor`` or ``wall``.
-    """
-    start, *costs = (_least(rounds, clock) for rounds in taken)
-    few, *numbers = (len(rounds[-1].calls) for rounds in taken)
+def fleet_seconds(seconds: Sequence[float], sizes: Sequence[int]) -> list[float]:
+    """Returns what each fleet takes, for each size but the first: that is taken off, as start-up is in it."""
+    start, *costs = seconds
+    few, *numbers = sizes
     return [(cost - start) / (number - few) for cost, number in zip(costs, numbers, strict=True)]
 
 
@@ -99,5 +92,16 @@ def _least(rounds: Sequence[Asked], clock: str) -> float:
     return min(asked.taken.cpu if clock == "processor" else asked.taken.wall for asked in rounds)
 
 
-def _count(what: str, value: float, limit: float | None) -> Measurement:
-    return Measurement(benchmark="promotion", what=what, value=value, unit="calls", limit=limit, rounds=1)
+def _calls_each(what: str, value: float) -> Measurement:
+    return Measurement(
+        benchmark="promotion",
+        what=f"AWS calls for each fleet more, {what}",
+        value=value,
+        unit="calls each",
+        limit=CALLS,
+        rounds=1,
+    )
+
+
+def _calls(what: str, value: int) -> Measurement:
+    return Measurement(benchmark="promotion", what=what, value=value, unit="calls", limit=None, rounds=1)

@@ -61,5 +61,5 @@ def table(measurements: Iterable[Measurement]) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    digits = {"x": 3, "s": 2}.get(unit, 0)
+    digits = {"x": 3, "s": 2, "calls each": 2}.get(unit, 0)
     return f"{value:.{digits}f} {unit}"

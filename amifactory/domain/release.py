@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from amifactory.domain.fleet import Pointer, TemplateId
@@ -91,6 +92,11 @@ class FleetRecord:
     seconds: float | None = None
     boot_seconds: float | None = None
 
+    @cached_property
+    def kept(self) -> dict[str, Any]:
+        """Returns it as it is kept, not to be changed: made once, as a release is written for each fleet."""
+        return dict(_plain(asdict(self)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Release:
@@ -156,7 +162,10 @@ class Release:
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as it is kept."""
-        return dict(_plain(asdict(self)))
+        return {
+            **_plain(asdict(replace(self, fleets=()))),
+            "fleets": [fleet.kept for fleet in self.fleets],
+        }
 
     @classmethod
     def from_json(cls, given: Mapping[str, Any]) -> Release:

@@ -82,15 +82,22 @@ class Moves:
             LostLockError: The channel's lock is somebody else's.
             AwsError: A call was refused.
         """
-        newest = self.workshop.instance_refreshes.newest(record.group)
-        if newest is not None and newest.active and newest.refresh_id != record.last_refresh:
-            self.say(record.fleet, "ending its instance refresh")
-            self.check()
-            if not self.workshop.instance_refreshes.roll_back(record.group):
-                self.workshop.instance_refreshes.cancel(record.group)
-            newest = self._wait(record, newest.refresh_id, judge=False)
-        back = replace(undone(record), last_refresh=newest.refresh_id if newest else None)
+        back, newest = undone(record), self.workshop.instance_refreshes.newest(record.group)
+        ours = newest is not None and newest.active and newest.refresh_id != record.last_refresh
+        if newest is not None and not (ours and dict(newest.versions) == _pointed_to(back)):
+            if ours:
+                newest = self._ended(record, newest)
+            back = replace(back, last_refresh=newest.refresh_id)
         return replace(self, resumed=True).move(back, self.group_of(record))
+
+    def _ended(self, record: FleetRecord, refresh: Refresh) -> Refresh:
+        """Ends a refresh that goes forward: AWS undoes it where it can, and may have begun to."""
+        self.say(record.fleet, "ending its instance refresh")
+        self.check()
+        refreshes = self.workshop.instance_refreshes
+        if refresh.status != "RollbackInProgress" and not refreshes.roll_back(record.group):
+            refreshes.cancel(record.group)
+        return self._wait(record, refresh.refresh_id, judge=False)
 
     def group_of(self, record: FleetRecord) -> Group:
         """Returns a fleet's group as it is now.

@@ -85,9 +85,11 @@ class Mortal(AwsSession):
             if self._dead or (context["last"] and not self._after):
                 self._die()
 
-    def _called(self, *, context: dict[str, Any], **_: object) -> None:
+    def _called(self, *, context: dict[str, Any], parsed: Any, **_: object) -> None:
         with self._counting:
             if self._dead or context["last"]:
+                if "Body" in parsed:
+                    parsed["Body"].close()  # as the end of a process does
                 self._die()
 
     def _die(self) -> None:

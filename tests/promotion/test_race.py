@@ -309,11 +309,10 @@ def test_promoters_of_different_channels_both_win(account: Any, stock: Callable[
             stocked.assert_at_rest(numbers[channel], stocked.ami(goal), channel)
 
 
-KINDS = (
-    fleet("worker", "production", "workers = 1", rollout="refresh")
-    + fleet("default", "production", DEFAULT)
-    + fleet("parameter", "production", 'version = "parameter"')
+TWO_KINDS = fleet("worker", "production", "workers = 1", rollout="refresh") + fleet(
+    "default", "production", DEFAULT
 )
+KINDS = TWO_KINDS + fleet("parameter", "production", 'version = "parameter"')
 
 
 def put_to_sleep(sleeper: Promoter, planned: Promotion, sleep: Sleep) -> tuple[Thread, list[Any]]:
@@ -378,7 +377,7 @@ def test_who_sleeps_within_a_call_does_no_more_than_that_call(
     account: Any, stock: Callable[..., Stock]
 ) -> None:
     """AWS takes no fencing number, so what is about to be sent is sent; it asks for what is so already."""
-    stocked = stock(KINDS, 2)
+    stocked = stock(TWO_KINDS, 2)
     ann, ben = Promoter(account=account, name="ann"), Promoter(account=account, name="ben")
     ann.change().promote(ann.plan(1))
     goals, goal, at = {1: 2, 2: 1}, 1, 1

@@ -39,6 +39,8 @@ FULL = os.environ.get("AMIFACTORY_CUT_OFF") == "full"
 POLLING_SECONDS = 5
 ROUNDS_A_LANE = 15
 """A lane gets slower with each: its groups have more activities, its templates more versions."""
+MAY_BE_FEWER = 10
+"""How many calls less a change may make where several fleets wait at once."""
 READING = ("Describe", "Get", "List")
 VERSIONS = {"pinned": "1", "default": "$Default", "empty": "1"}
 BROKEN = "broken"
@@ -153,6 +155,7 @@ class Lane:
     workshop: Workshop
     calm: Workshop
     start: Start
+    parallel: int = 1
     amis: dict[AmiId, str] = field(default_factory=dict)
 
     @property
@@ -202,7 +205,7 @@ class Lane:
                 self.resume()
 
     def _change(self) -> ChannelChange:
-        change: ChannelChange = replace(self.account.change(self.workshop), parallel=1)
+        change: ChannelChange = replace(self.account.change(self.workshop), parallel=self.parallel)
         return change
 
     def build(self, name: str) -> None:
@@ -312,6 +315,7 @@ class Round:
         after: What comes after them.
         faults: Those that are tried.
         everywhere: They are tried at every call, not only at those that change something.
+        parallel: How many fleets are moved at once; if several, calls come in another order each time.
     """
 
     prepare: Callable[[Lane], None]
@@ -320,6 +324,7 @@ class Round:
     after: Callable[[Lane], None] = lambda _: None
     faults: Collection[Fault] = tuple(Fault) if FULL else (Fault.KILLED_AFTER,)
     everywhere: bool = FULL
+    parallel: int = 1
 
     def undisturbed(self, lane: Lane) -> list[Undisturbed]:
         """Returns how the changes go by themselves."""
@@ -334,6 +339,7 @@ class Round:
 
     def ready(self, made: Lane) -> Lane:
         """Returns a lane that is ready for a round that is disturbed, after one that is not."""
+        made.parallel = self.parallel
         self.prepare(made)
         made.rest()
         self.undisturbed(made)
@@ -347,10 +353,12 @@ class Undisturbed:
     calls: tuple[str, ...]
     rest: Rest
 
-    def numbers(self, *, everywhere: bool) -> list[int]:
-        """Returns the numbers of the calls at which faults are tried."""
+    def numbers(self, tried: Round) -> list[int]:
+        """Returns the numbers of the calls at which faults are tried; of several fleets at once, some."""
+        if tried.parallel > 1:
+            return list(range(1, len(self.calls) - MAY_BE_FEWER, 1 if FULL else 5))
         numbered = enumerate(self.calls, start=1)
-        return [number for number, name in numbered if everywhere or not name.startswith(READING)]
+        return [number for number, name in numbered if tried.everywhere or not name.startswith(READING)]
 
 
 def one_release(lane: Lane) -> None:
@@ -374,6 +382,19 @@ def restore_cut_off(lane: Lane) -> None:
     lane.rest()
 
 
+def version_deleted(lane: Lane) -> None:
+    """Promotes, and deletes a launch-template version that the release before had."""
+    lane.promote()
+    state = lane.calm.channels.state(lane.channel)
+    before = lane.calm.releases.get(state.release or 0).previous
+    record = lane.calm.releases.get(before or 0).fleet("pinned")
+    for placement in record.placements if record else ():
+        lane.account.kept.ec2.delete_launch_template_versions(
+            LaunchTemplateId=placement.template_id, Versions=[str(placement.after.version)]
+        )
+    lane.rest()
+
+
 ROUNDS = {
     "promotion, rollback": Round(
         prepare=one_release,
@@ -389,6 +410,12 @@ ROUNDS = {
     ),
     "resume of putting back": Round(
         prepare=one_release, before=restore_cut_off, changes=(Lane.resume_failed,)
+    ),
+    "rollback, a version made anew": Round(
+        prepare=one_release, before=version_deleted, changes=(Lane.roll_back,)
+    ),
+    "promotion, rollback, three fleets at once": Round(
+        prepare=one_release, changes=(Lane.promote, Lane.roll_back), parallel=3
     ),
     "failing promotion": Round(prepare=one_release, changes=(Lane.fail,)),
 }
@@ -470,7 +497,7 @@ def problems_of(
         tried.before(lane)
         for change, calm in zip(tried.changes, known, strict=True):
             lane.session.begin()
-            if number not in calm.numbers(everywhere=tried.everywhere):
+            if number not in calm.numbers(tried):
                 change(lane)
                 lane.rest()
                 continue
@@ -495,7 +522,7 @@ def test_ends_where_it_ends_undisturbed(
     tried = ROUNDS[name]
     lane = tried.ready(make_lane())
     known = tried.undisturbed(lane)
-    numbers = sorted({number for calm in known for number in calm.numbers(everywhere=tried.everywhere)})
+    numbers = sorted({number for calm in known for number in calm.numbers(tried)})
     found: list[str | None] = []
     for place, number in enumerate(numbers, start=1):
         some = list(problems_of(lane, tried, known, fault, number))

@@ -75,6 +75,18 @@ def test_versions_by_number_and_those_since_one(ec2: Stubber, session: AwsSessio
     ]
 
 
+def test_newest_and_default_versions_of_all_templates(ec2: Stubber, session: AwsSession) -> None:
+    """DescribeLaunchTemplateVersions, Versions: without a template only ``$Latest`` and ``$Default``."""
+    wanted = {"Versions": ["$Latest", "$Default"], "MaxResults": 200}
+    for number, more in ((4, {"NextToken": "more"}), (5, {})):
+        ec2.add_response(
+            "describe_launch_template_versions",
+            {"LaunchTemplateVersions": [version(number)], **more},
+            wanted | ({"NextToken": "more"} if not more else {}),
+        )
+    assert [one.number for one in LaunchTemplates(session).newest_and_default()] == [4, 5]
+
+
 @pytest.mark.parametrize("instance_type", [None, "m7i.large"])
 def test_a_version_differs_from_its_source_in_what_is_given_only(
     ec2: Stubber, session: AwsSession, instance_type: str | None
