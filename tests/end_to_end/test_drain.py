@@ -27,6 +27,20 @@ drain {
   unregister = true
 }
 """
+FLEET = """
+channel "staging" {}
+
+fleet "drainer" {
+  image   = "drainer"
+  group   = "ci-drainer"
+  channel = "staging"
+  rollout = "refresh"
+
+  sandbox {
+    termination_hook = "drain"
+  }
+}
+"""
 GITLAB_RUNNER = """#!/usr/bin/python3
 import pathlib, signal, sys, time
 
@@ -67,6 +81,19 @@ def drainer(workbench: tuple[Factory, str]) -> tuple[Factory, str]:
     build = factory.run("build", "drainer", "--json").expect(0).builds["drainer"]
     shutil.rmtree(folder)
     return factory, build["ami_id"]
+
+
+@pytest.fixture
+def fleet(
+    drainer: tuple[Factory, str], make_factory: Callable[..., Factory], sandbox: Sandbox
+) -> Iterator[Factory]:
+    """Returns a factory with a fleet of the image, in a group that has no worker yet."""
+    factory = make_factory("single", name="workbench")
+    factory.add("drainer", provision=INSTALL, settings=DRAIN, hooks=True)
+    with (factory.root / "factory.hcl").open("a") as file:
+        file.write(FLEET)
+    yield factory
+    sandbox.end_groups()
 
 
 class Worker:
@@ -176,3 +203,28 @@ def test_a_worker_that_a_manager_comes_to(worker: Worker, sandbox: Sandbox) -> N
         assert job.communicate("the job ends by itself\n", timeout=PATIENCE)[0] == "the job ends by itself\n"
     wait_for(lambda: worker.state() == "terminated")
     assert "autoscaling:CompleteLifecycleAction" in sandbox.calls()
+
+
+def test_a_rollback_waits_for_the_job_of_a_worker(
+    drainer: tuple[Factory, str], fleet: Factory, sandbox: Sandbox
+) -> None:
+    """The group's own termination hook holds a worker until the worker says that it has drained."""
+    fleet.run("promote", "--channel", "staging", "--yes").expect(0)
+    sandbox.scaling.set_desired_capacity(AutoScalingGroupName="ci-drainer", DesiredCapacity=1)
+    wait_for(lambda: sandbox.in_service("ci-drainer"))
+    ((worker, ami_id),) = sandbox.workers("ci-drainer").items()
+    assert ami_id == drainer[1]
+    wait_for(lambda: sandbox.shell(worker, "systemctl is-active amifactory-drain") == "active")
+    sandbox.shell(worker, "touch /run/job && systemctl start gitlab-runner")
+
+    sandbox.forget_calls()
+    journal = "journalctl --output cat --unit amifactory-drain"
+    with fleet.start("rollback", "--channel", "staging", "--yes") as running:
+        wait_for(lambda: "ends its jobs" in sandbox.shell(worker, journal))
+        assert sandbox.lifecycle_states("ci-drainer")[worker] == "Terminating:Wait"
+        assert "autoscaling:CompleteLifecycleAction" not in sandbox.calls()
+        sandbox.shell(worker, "rm /run/job")
+        running.end().expect(0)
+    assert "autoscaling:CompleteLifecycleAction" in sandbox.calls()
+    assert worker not in sandbox.containers()
+    assert set(sandbox.workers("ci-drainer").values()) == {sandbox.state["source_ami_id"]}

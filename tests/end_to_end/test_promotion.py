@@ -87,25 +87,6 @@ PAUSES = """refresh {
     checkpoints      = ["50%", "100%"]
     checkpoint_delay = "10m"
   }"""
-DRAIN = """
-drain {
-  on      = ["termination"]
-  timeout = "10m"
-}
-"""
-GITLAB_RUNNER = """#!/bin/sh
-trap asked=1 QUIT
-until [ "$asked" ] && [ ! -e /run/job ]; do sleep 0.2; done
-"""
-"""A stand-in: asked to, it ends as soon as its job has."""
-INSTALL = f"""
-apt-get update --quiet --quiet
-apt-get install --yes --quiet --quiet --no-install-recommends awscli >/dev/null
-cat >/usr/local/bin/gitlab-runner <<'PROGRAM'
-{GITLAB_RUNNER}PROGRAM
-chmod 0755 /usr/local/bin/gitlab-runner
-printf '[Service]\\nExecStart=/usr/local/bin/gitlab-runner\\n' >/etc/systemd/system/gitlab-runner.service
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -345,39 +326,6 @@ def test_workers_that_are_protected_are_left_alone(fleets: Fleets) -> None:
     row = fleets.row("staging")
     assert (row["ami_id"], row["workers"]) == (fleets.newest(), {"current": 0, "old": 1})
     assert row["rollout"] == "old workers left"
-
-
-@pytest.fixture(scope="module")
-def drainer(built: Factory) -> str:
-    """Returns the AMI of an image that lets its job end when its group terminates it."""
-    built.add("drainer", provision=INSTALL, settings=DRAIN, hooks=True)
-    ami_id: str = built.run("build", "drainer", "--json").expect(0).builds["drainer"]["ami_id"]
-    return ami_id
-
-
-def test_a_job_ends_before_its_worker_is_replaced(drainer: str, fleets: Fleets, sandbox: Sandbox) -> None:
-    """The group's termination hook holds a worker until the worker itself says that it has drained."""
-    hooked = fleet("staging", sandbox='termination_hook = "drain"')
-    fleets.begin(hooked.replace('image   = "base"', 'image   = "drainer"'))
-    fleets.run(*PROMOTE).expect(0)
-    sandbox.scaling.set_desired_capacity(AutoScalingGroupName="ci-staging", DesiredCapacity=1)
-    sandbox.wait_for(lambda: sandbox.in_service("ci-staging"))
-    ((worker, ami_id),) = fleets.workers("staging").items()
-    assert ami_id == drainer
-    sandbox.shell(worker, "touch /run/job && systemctl start gitlab-runner")
-
-    sandbox.forget_calls()
-    with fleets.factory.start("rollback", "--channel", "staging", "--yes") as running:
-        sandbox.wait_for(
-            lambda: "ends its jobs" in sandbox.shell(worker, "journalctl --unit amifactory-drain")
-        )
-        assert sandbox.lifecycle_states("ci-staging")[worker] == "Terminating:Wait"
-        assert "autoscaling:CompleteLifecycleAction" not in sandbox.calls()
-        sandbox.shell(worker, "rm /run/job")
-        running.end().expect(0)
-    assert "autoscaling:CompleteLifecycleAction" in sandbox.calls()
-    assert worker not in sandbox.containers()
-    assert set(fleets.workers("staging").values()) == {fleets.source}
 
 
 def test_status_is_watched_until_ctrl_c(fleets: Fleets, sandbox: Sandbox) -> None:

@@ -1,8 +1,9 @@
 """Changes of a channel that are cut off, or whose calls fail once, at each of their AWS calls in turn.
 
 Whatever happens at whichever call: run again, the change ends where it ends undisturbed. A promotion and the
-rollback after it are tried with every fault at every call; the other changes are killed just after each call
-that changes something, unless ``AMIFACTORY_CUT_OFF=full`` asks for everything.
+rollback after it are tried with every fault at every call, the three that are repeated in one run for each
+call; the other changes are killed just after each call that changes something. ``AMIFACTORY_CUT_OFF=full``
+tries every fault by itself at every call of every change.
 """
 
 from __future__ import annotations
@@ -315,7 +316,8 @@ class Round:
         after: What comes after them.
         faults: Those that are tried.
         everywhere: They are tried at every call, not only at those that change something.
-        parallel: How many fleets are moved at once; if several, calls come in another order each time.
+        parallel: How many fleets are moved at once. If several, calls come in another order each time, and
+            faults are tried at some.
     """
 
     prepare: Callable[[Lane], None]
@@ -353,12 +355,16 @@ class Undisturbed:
     calls: tuple[str, ...]
     rest: Rest
 
-    def numbers(self, tried: Round) -> list[int]:
-        """Returns the numbers of the calls at which faults are tried; of several fleets at once, some."""
+    def numbers(self, tried: Round, fault: Fault) -> list[int]:
+        """Returns the numbers of the calls at which a fault is tried.
+
+        Just after a call that only reads is just before the next one.
+        """
         if tried.parallel > 1:
             return list(range(1, len(self.calls) - MAY_BE_FEWER, 1 if FULL else 5))
+        every = FULL or (tried.everywhere and fault is not Fault.KILLED_AFTER)
         numbered = enumerate(self.calls, start=1)
-        return [number for number, name in numbered if tried.everywhere or not name.startswith(READING)]
+        return [number for number, name in numbered if every or not name.startswith(READING)]
 
 
 def one_release(lane: Lane) -> None:
@@ -429,6 +435,7 @@ def make_lane(direct: Any) -> Callable[[], Lane]:
     account.image("node")
 
     def make() -> Lane:
+        forget_releases(account)
         channel = f"staging{next(numbers)}"
         account.configure(FLEETS.replace("CHANNEL", channel))
         for name, fleet in account.configuration.fleets.items():
@@ -446,6 +453,13 @@ def make_lane(direct: Any) -> Callable[[], Lane]:
         return lane
 
     return make
+
+
+def forget_releases(account: Any) -> None:
+    """Removes the releases of other lanes: to list them takes longer with each."""
+    s3, bucket = account.kept.s3, account.settings.state_bucket
+    for found in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+        s3.delete_object(Bucket=bucket, Key=found["Key"])
 
 
 def make_group(account: Any, name: str, *, version: str, workers: int) -> None:
@@ -497,7 +511,7 @@ def problems_of(
         tried.before(lane)
         for change, calm in zip(tried.changes, known, strict=True):
             lane.session.begin()
-            if number not in calm.numbers(tried):
+            if number not in calm.numbers(tried, fault):
                 change(lane)
                 lane.rest()
                 continue
@@ -522,7 +536,7 @@ def test_ends_where_it_ends_undisturbed(
     tried = ROUNDS[name]
     lane = tried.ready(make_lane())
     known = tried.undisturbed(lane)
-    numbers = sorted({number for calm in known for number in calm.numbers(tried)})
+    numbers = sorted({number for calm in known for number in calm.numbers(tried, fault)})
     found: list[str | None] = []
     for place, number in enumerate(numbers, start=1):
         some = list(problems_of(lane, tried, known, fault, number))
