@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
     from amifactory.sandbox.moto_gateway import Gateway
 
-
 SECONDS = 30
 """How long machines may take, which are only remembered."""
+FULL_QUOTA = 500
+"""What botocore lets a client of a new process spend on repeating calls."""
 
 
 class Content(BytesIO):
@@ -56,6 +57,7 @@ class DirectSession(AwsSession):
         super().__init__(**given)
         self._world, self._gateway = world, gateway
         self._counting = threading.Lock()
+        self._quotas: list[Any] = []
         self.begin()
 
     def begin(self, at: Callable[[list[str]], bool] = lambda _: False, *, after: bool = False) -> None:
@@ -65,6 +67,8 @@ class DirectSession(AwsSession):
             at: Whether to kill it at the last of the calls so far.
             after: Do so once that call is done, its answer not yet read.
         """
+        for quota in self._quotas:
+            quota.release(FULL_QUOTA)
         self.made: list[str] = []
         self._at, self._after, self._dead = at, after, False
 
@@ -86,9 +90,12 @@ class DirectSession(AwsSession):
         events.register_first("before-call", self._arriving)
         events.register_first("before-send", self._send)
         events.register_first("after-call", self._answered)
-        decide = register_retry_handler(client, max_attempts=10).needs_retry
+        retries: Any = register_retry_handler(client, max_attempts=10)
+        self._quotas.append(retries._retry_quota._quota)
         events.unregister(f"needs-retry.{name}", unique_id=f"retry-config-{name}")
-        events.register(f"needs-retry.{name}", lambda **given: None if decide(**given) is None else 0)
+        events.register(
+            f"needs-retry.{name}", lambda **given: None if retries.needs_retry(**given) is None else 0
+        )
         return client
 
     def _arriving(self, *, model: Any, context: dict[str, Any], **_: object) -> None:

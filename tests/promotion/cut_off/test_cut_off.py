@@ -1,9 +1,9 @@
 """Changes of a channel that are cut off, or whose calls fail once, at each of their AWS calls in turn.
 
 Whatever happens at whichever call: run again, the change ends where it ends undisturbed. A promotion and the
-rollback after it are tried with every fault at every call, the three that are repeated in one run for each
-call; the other changes are killed just after each call that changes something. ``AMIFACTORY_CUT_OFF=full``
-tries every fault by itself at every call of every change.
+rollback after it are tried with every fault at every call, of which those that are repeated share a few runs;
+the other changes are killed just after each call that changes something. ``AMIFACTORY_CUT_OFF=full`` tries
+every fault by itself at every call of every change.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ FULL = os.environ.get("AMIFACTORY_CUT_OFF") == "full"
 POLLING_SECONDS = 5
 ROUNDS_A_LANE = 15
 """A lane gets slower with each: its groups have more activities, its templates more versions."""
+CALLS_APART = 8
+"""Of calls that fail in the same run: one is over before the next begins."""
 MAY_BE_FEWER = 10
 """How many calls less a change may make where several fleets wait at once."""
 READING = ("Describe", "Get", "List")
@@ -79,8 +81,8 @@ class Fault(StrEnum):
     """What happens at one call.
 
     After ``KILLED_BEFORE`` the lease runs out while AWS goes on; after ``KILLED_AFTER`` a person takes the
-    lock away at once, so that AWS is found in the middle of what it was told to do. ``ALL_THREE`` happen to
-    one call, one after the other, before it is answered: what is not repeated is not answered.
+    lock away at once, so that AWS is found in the middle of what it was told to do. ``ALL_THREE`` happen to a
+    call, one after the other, before it is answered, and to several calls of one run.
     """
 
     KILLED_BEFORE = "killed just before it"
@@ -477,15 +479,14 @@ def make_group(account: Any, name: str, *, version: str, workers: int) -> None:
     )
 
 
-def disturb(lane: Lane, change: Callable[[Lane], None], fault: Fault, number: int) -> None:
-    """Makes a change, with a fault at the call of that number, and again if it was killed."""
+def disturb(lane: Lane, change: Callable[[Lane], None], fault: Fault, numbers: Collection[int]) -> None:
+    """Makes a change with a fault at the calls of these numbers, and again if it was killed at one."""
     if fault not in KILLS:
-        lane.direct.ask("DELETE", "calls")
-        for attempt, failure in enumerate(FAILURES[fault]):
-            lane.direct.ask("POST", "failures", {"call": number + attempt, **failure})
+        ask_for_failures(lane, FAILURES[fault], numbers)
         change(lane)
-        assert lane.direct.ask("GET", "failures") == [], "the call was not made"
+        assert lane.direct.ask("GET", "failures") == [], "a call was not made"
         return
+    (number,) = numbers
     lane.session.cut_off(lambda: change(lane), is_number(number), after=fault is Fault.KILLED_AFTER)
     if fault is Fault.KILLED_BEFORE:
         lane.pause(LEASE.total_seconds() + 1)
@@ -494,36 +495,47 @@ def disturb(lane: Lane, change: Callable[[Lane], None], fault: Fault, number: in
     change(lane)
 
 
+def ask_for_failures(lane: Lane, failures: Collection[dict[str, object]], numbers: Collection[int]) -> None:
+    """Has each of these calls fail in these ways, attempt after attempt, of which each has a number too."""
+    lane.direct.ask("DELETE", "calls")
+    for place, number in enumerate(sorted(numbers)):
+        for attempt, failure in enumerate(failures, start=number + place * len(failures)):
+            lane.direct.ask("POST", "failures", {"call": attempt, **failure})
+
+
 def wrong(found: Rest, wanted: Rest) -> dict[str, tuple[object, object]]:
     """Returns what is not as it should be: what it is, and what it should be."""
     pairs = {name: (value, getattr(wanted, name)) for name, value in vars(found).items()}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
-def problems_of(
-    lane: Lane, tried: Round, known: Collection[Undisturbed], fault: Fault, number: int
-) -> Iterator[str | None]:
-    """Makes a round with a fault at one call of each change; yields for each what is wrong, None if nothing.
+def outcomes(
+    lane: Lane, tried: Round, known: Collection[Undisturbed], fault: Fault, at: Collection[int]
+) -> Iterator[tuple[int, str | None]]:
+    """Makes a round with a fault at some calls of each change, up to the first problem.
 
-    The round ends with the first problem.
+    Yields for each change at how many calls that was, and what is wrong then, None if nothing.
     """
+    what, numbers = "before it", list(at)
     try:
         tried.before(lane)
         for change, calm in zip(tried.changes, known, strict=True):
             lane.session.begin()
-            if number not in calm.numbers(tried, fault):
+            numbers = [number for number in calm.numbers(tried, fault) if number in at]
+            if not numbers:
                 change(lane)
                 lane.rest()
                 continue
-            what = f"{change.__name__}, {fault} at call {number}, {calm.calls[number - 1]}"
-            disturb(lane, change, fault, number)
+            places = ", ".join(f"{number} ({calm.calls[number - 1]})" for number in numbers)
+            what = f"{change.__name__}, {fault}: {places}"
+            disturb(lane, change, fault, numbers)
             found = wrong(lane.rest(), calm.rest)
-            yield f"{what}: {found}" if found else None
+            yield len(numbers), f"{what}: {found}" if found else None
             if found:
                 return
         tried.after(lane)
     except (AmifactoryError, AssertionError) as error:
-        yield f"{what}: {error!r}"
+        yield len(numbers), f"{what}: {error!r}"
 
 
 @pytest.mark.parametrize(("name", "fault"), CASES)
@@ -537,14 +549,16 @@ def test_ends_where_it_ends_undisturbed(
     lane = tried.ready(make_lane())
     known = tried.undisturbed(lane)
     numbers = sorted({number for calm in known for number in calm.numbers(tried, fault)})
-    found: list[str | None] = []
-    for place, number in enumerate(numbers, start=1):
-        some = list(problems_of(lane, tried, known, fault, number))
+    apart = CALLS_APART if fault is Fault.ALL_THREE else len(numbers)
+    found: list[tuple[int, str | None]] = []
+    for place in range(apart):
+        some = list(outcomes(lane, tried, known, fault, numbers[place::apart]))
         found += some
-        if any(some) or place % ROUNDS_A_LANE == 0:
+        if any(problem for _, problem in some) or place % ROUNDS_A_LANE == ROUNDS_A_LANE - 1:
             lane = tried.ready(make_lane())
-    problems = [problem for problem in found if problem]
-    weight = len(FAILURES.get(fault, ())) or 1
-    record_property("cut off", [weight * len(found), weight * (len(found) - len(problems))])
+    problems = [problem for _, problem in found if problem]
+    faults = len(FAILURES.get(fault, ())) or 1
+    cases = faults * sum(calls for calls, _ in found)
+    record_property("cut off", [cases, cases - faults * sum(calls for calls, problem in found if problem)])
     if problems:
         pytest.fail("\n".join(problems), pytrace=False)
