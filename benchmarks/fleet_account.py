@@ -14,10 +14,9 @@ from measure import BenchmarkError
 
 from amifactory.aws.machine_images import identity_tags, verdict_tags
 from amifactory.domain.model import AmiId, Architecture, Fingerprint, Target, Verdict
-from amifactory.sandbox.remembered_machines import RememberedMachines, local_settings
+from amifactory.sandbox.remembered_machines import RememberedMachines, local_settings, local_state
 from amifactory.sandbox.server import serve
 from amifactory.sandbox.stand_in_groups import StandInGroup, make_groups
-from amifactory.sandbox.state import SandboxState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -125,7 +124,7 @@ class FleetAccount:
             text += "".join(FLEET.format(name=name, channel=fleets.channel) for name in fleets.names)
         (self.root / "factory.hcl").write_text(text)
         groups = [_group(name, fleets.kind) for fleets in channels for name in fleets.names]
-        make_groups(self._state, groups, lambda _: None)
+        make_groups(local_state(self.settings), groups, lambda _: None)
 
     def build(self) -> AmiId:
         """Makes a verified build: an AMI with the name and the tags of a real one.
@@ -203,26 +202,6 @@ class FleetAccount:
         )
         with urlopen(request, timeout=60) as answer:  # noqa: S310
             return json.load(answer)
-
-    @property
-    def _state(self) -> SandboxState:
-        given = self.settings
-        return SandboxState(
-            id="bench",
-            pid=0,
-            endpoint=self.endpoint,
-            instance_endpoint=self.endpoint,
-            network="",
-            subnet="",
-            registry="",
-            instance_registry="",
-            region=given.region,
-            state_bucket=given.state_bucket,
-            access_key_id=given.access_key_id,
-            secret_access_key=given.secret_access_key,
-            source_ami_id=given.source_ami_id,
-            instance_profile=given.instance_profile,
-        )
 
 
 @contextmanager

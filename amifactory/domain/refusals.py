@@ -36,7 +36,6 @@ class Reason(StrEnum):
     NOT_VERIFIED = "not-verified"
     OFFLINE = "offline"
     SOAK = "soak"
-    APPROVAL = "approval"
 
 
 @dataclass(frozen=True, kw_only=True)

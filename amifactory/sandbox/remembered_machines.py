@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 from amifactory.sandbox.driver import DriverError, Launch, ServerSettings
+from amifactory.sandbox.state import SandboxState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,6 +104,27 @@ def local_settings() -> ServerSettings:
         source_ami_id=SOURCE_AMI,
         source_ami_name="debian-12-amd64-20261121-1",
         architecture="x86_64",
+    )
+
+
+def local_state(settings: ServerSettings) -> SandboxState:
+    """Returns what such a server tells those who use it; it has no registry and no instances' network."""
+    endpoint = f"http://127.0.0.1:{settings.port}"
+    return SandboxState(
+        id="remembered",
+        pid=0,
+        endpoint=endpoint,
+        instance_endpoint=endpoint,
+        network="",
+        subnet="",
+        registry="",
+        instance_registry="",
+        region=settings.region,
+        state_bucket=settings.state_bucket,
+        access_key_id=settings.access_key_id,
+        secret_access_key=settings.secret_access_key,
+        source_ami_id=settings.source_ami_id,
+        instance_profile=settings.instance_profile,
     )
 
 

@@ -27,7 +27,7 @@ from amifactory.operations.resume import plan_resume
 from amifactory.operations.rollback import plan_rollback
 from amifactory.operations.workshop import Workshop
 from amifactory.sandbox.ec2_world import ACCOUNT
-from amifactory.sandbox.remembered_machines import RememberedMachines, local_settings
+from amifactory.sandbox.remembered_machines import RememberedMachines, local_settings, local_state
 from amifactory.sandbox.server import serve
 
 if TYPE_CHECKING:
@@ -351,26 +351,8 @@ def command(account: Account) -> Callable[..., Ran]:
 def groups(account: Account) -> Callable[..., None]:
     """Makes the groups of the configured fleets, as their `sandbox` blocks say."""
     from amifactory.sandbox.stand_in_groups import StandInGroup, make_groups  # noqa: PLC0415
-    from amifactory.sandbox.state import SandboxState  # noqa: PLC0415
 
     def make() -> None:
-        settings = account.settings
-        state = SandboxState(
-            id="test",
-            pid=0,
-            endpoint=account.endpoint,
-            instance_endpoint=account.endpoint,
-            network="",
-            subnet="",
-            registry="",
-            instance_registry="",
-            region=settings.region,
-            state_bucket=settings.state_bucket,
-            access_key_id=settings.access_key_id,
-            secret_access_key=settings.secret_access_key,
-            source_ami_id=settings.source_ami_id,
-            instance_profile=settings.instance_profile,
-        )
         wanted = [
             StandInGroup(
                 name=fleet.group,
@@ -383,7 +365,7 @@ def groups(account: Account) -> Callable[..., None]:
             )
             for fleet in account.configuration.fleets.values()
         ]
-        make_groups(state, wanted, lambda _: None)
+        make_groups(local_state(account.settings), wanted, lambda _: None)
         account.settle()
 
     return make
